@@ -1,0 +1,144 @@
+package tapio
+
+import "time"
+
+// State is what the topology holds of an entity: labels, owner, spec facts and
+// status. A state replaces the last one of its entity. At most one of the
+// pointers is set, the one that the kind calls for.
+type State struct {
+	Entity  Entity    `json:"entity"`
+	UID     string    `json:"uid,omitempty"`
+	Created time.Time `json:"created,omitzero"`
+	Listed  bool      `json:"listed,omitempty"`  // found in a listing rather than watched
+	Deleted bool      `json:"deleted,omitempty"` // the entity is gone; nothing else is set but UID
+
+	Labels map[string]string `json:"labels,omitempty"`
+	// Annotations holds only those under tapio.dev/ and a8r.io/.
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Owner       Entity            `json:"owner,omitzero"` // the controller, one step up
+
+	Pod       *PodState       `json:"pod,omitempty"`
+	Node      *NodeState      `json:"node,omitempty"`
+	Workload  *WorkloadState  `json:"workload,omitempty"`
+	Service   *ServiceState   `json:"service,omitempty"`
+	Endpoints *EndpointsState `json:"endpoints,omitempty"`
+	Claim     *ClaimState     `json:"claim,omitempty"`
+	Quota     *QuotaState     `json:"quota,omitempty"`
+	Scaler    *ScalerState    `json:"scaler,omitempty"`
+	Budget    *BudgetState    `json:"budget,omitempty"`
+}
+
+// PodState is what the topology knows of a pod.
+type PodState struct {
+	Phase         string    `json:"phase"`            // Pending, Running, Succeeded, Failed, Unknown
+	Reason        string    `json:"reason,omitempty"` // status.reason, such as Evicted
+	Node          string    `json:"node,omitempty"`
+	Ready         bool      `json:"ready,omitempty"`
+	ReadySince    time.Time `json:"ready_since,omitzero"` // when Ready last changed
+	Scheduled     bool      `json:"scheduled,omitempty"`
+	Terminating   bool      `json:"terminating,omitempty"` // deletionTimestamp is set
+	RestartPolicy string    `json:"restart_policy,omitempty"`
+	// TemplateHash tells which revision of its workload made the pod.
+	TemplateHash string           `json:"template_hash,omitempty"`
+	Containers   []ContainerState `json:"containers,omitempty"`
+	References   []Entity         `json:"references,omitempty"` // ConfigMaps, Secrets, claims and the service account
+}
+
+// ContainerState is what the topology knows of a container.
+type ContainerState struct {
+	Name     string    `json:"name"`
+	Image    string    `json:"image,omitempty"`
+	Init     bool      `json:"init,omitempty"`
+	Ready    bool      `json:"ready,omitempty"`
+	Restarts int32     `json:"restarts,omitempty"`
+	State    string    `json:"state,omitempty"`  // waiting, running, terminated
+	Reason   string    `json:"reason,omitempty"` // of waiting or terminated
+	ExitCode int32     `json:"exit_code,omitempty"`
+	Since    time.Time `json:"since,omitzero"` // start of running, end of terminated
+	Limits   Resources `json:"limits,omitzero"`
+	Requests Resources `json:"requests,omitzero"`
+}
+
+// NodeState is what the topology knows of a node.
+type NodeState struct {
+	Ready         string    `json:"ready"` // True, False, Unknown
+	ReadySince    time.Time `json:"ready_since,omitzero"`
+	Reason        string    `json:"reason,omitempty"` // of Ready
+	Message       string    `json:"message,omitempty"`
+	Pressures     []string  `json:"pressures,omitempty"` // condition types that are True: MemoryPressure, …
+	Unschedulable bool      `json:"unschedulable,omitempty"`
+	Taints        []string  `json:"taints,omitempty"` // key=value:effect
+	Allocatable   Resources `json:"allocatable,omitzero"`
+}
+
+// WorkloadState is what the topology knows of a Deployment, StatefulSet,
+// DaemonSet, ReplicaSet, Job or CronJob.
+type WorkloadState struct {
+	Replicas ReplicaStatus `json:"replicas"`
+	// Generation is how often the spec changed, Observed how much of that the
+	// controller has seen.
+	Generation int64  `json:"generation,omitempty"`
+	Observed   int64  `json:"observed,omitempty"`
+	Revision   string `json:"revision,omitempty"` // of a Deployment or ReplicaSet
+	Strategy   string `json:"strategy,omitempty"` // RollingUpdate, Recreate, OnDelete
+	Paused     bool   `json:"paused,omitempty"`   // or suspended
+	Stuck      bool   `json:"stuck,omitempty"`    // Progressing=False, ProgressDeadlineExceeded
+	// ReplicaFailure is the message of the condition of that name, while it is true.
+	ReplicaFailure string `json:"replica_failure,omitempty"`
+	// Job results.
+	Complete     bool   `json:"complete,omitempty"`
+	Failed       bool   `json:"failed,omitempty"`
+	FailedReason string `json:"failed_reason,omitempty"`
+	BackoffLimit int32  `json:"backoff_limit,omitempty"`
+	// Template is what the pod template says about routing and matching.
+	TemplateLabels      map[string]string `json:"template_labels,omitempty"`
+	TemplateAnnotations map[string]string `json:"template_annotations,omitempty"` // tapio.dev/ and a8r.io/ only
+}
+
+// ServiceState is what the topology knows of a Service.
+type ServiceState struct {
+	Type     string            `json:"type,omitempty"` // ClusterIP, NodePort, LoadBalancer, ExternalName
+	Selector map[string]string `json:"selector,omitempty"`
+}
+
+// EndpointsState is what the topology knows of one EndpointSlice, or of an
+// Endpoints object where a dump has no slices.
+type EndpointsState struct {
+	Service  string     `json:"service"` // in the slice's own namespace
+	Backends []Endpoint `json:"backends,omitempty"`
+}
+
+// Endpoint is one address behind a Service.
+type Endpoint struct {
+	Pod   string `json:"pod,omitempty"` // in the slice's own namespace; empty where it is no pod
+	Ready bool   `json:"ready,omitempty"`
+}
+
+// ClaimState is what the topology knows of a PersistentVolumeClaim.
+type ClaimState struct {
+	Phase  string `json:"phase"` // Pending, Bound, Lost
+	Volume string `json:"volume,omitempty"`
+	Class  string `json:"class,omitempty"`
+}
+
+// QuotaState is what the topology knows of a ResourceQuota: quantities by
+// resource name.
+type QuotaState struct {
+	Hard map[string]string `json:"hard,omitempty"`
+	Used map[string]string `json:"used,omitempty"`
+}
+
+// ScalerState is what the topology knows of a HorizontalPodAutoscaler.
+type ScalerState struct {
+	Target  Entity `json:"target"`
+	Min     int32  `json:"min"`
+	Max     int32  `json:"max"`
+	Current int32  `json:"current"`
+	Desired int32  `json:"desired"`
+}
+
+// BudgetState is what the topology knows of a PodDisruptionBudget.
+type BudgetState struct {
+	Selector map[string]string `json:"selector,omitempty"`
+	Allowed  int32             `json:"allowed"` // disruptions allowed now
+}

@@ -1,0 +1,107 @@
+package tapio
+
+// Cause is a code that says why: an API, listed with its signals in the
+// documentation of failures.
+type Cause string
+
+// The causes that the shipped templates can find.
+const (
+	CauseUnknown Cause = "unknown"
+
+	CauseAppError        Cause = "container.app_error"
+	CauseCleanExitLoop   Cause = "container.clean_exit_loop"
+	CauseOOMLimit        Cause = "container.oom_limit"
+	CauseLivenessFailed  Cause = "container.liveness_failed"
+	CauseReadinessFailed Cause = "container.readiness_failed"
+	CauseCrashSignal     Cause = "container.crash_signal"
+	CauseCommandNotFound Cause = "container.command_not_found"
+
+	CauseConfigMapMissing Cause = "config.configmap_missing"
+	CauseSecretMissing    Cause = "config.secret_missing"
+	CauseKeyMissing       Cause = "config.key_missing"
+
+	CauseImageNotFound       Cause = "image.not_found"
+	CauseImageUnauthorized   Cause = "image.unauthorized"
+	CauseRegistryUnreachable Cause = "image.registry_unreachable"
+
+	CauseInsufficientCPU    Cause = "sched.insufficient_cpu"
+	CauseInsufficientMemory Cause = "sched.insufficient_memory"
+	CauseTaint              Cause = "sched.taint"
+	CauseNodeAffinity       Cause = "sched.node_affinity"
+
+	CauseQuota              Cause = "admission.quota"
+	CauseNodeNotReady       Cause = "node.not_ready"
+	CauseNodeMemoryPressure Cause = "node.memory_pressure"
+	CauseNodeDiskPressure   Cause = "node.disk_pressure"
+	CauseNodePIDPressure    Cause = "node.pid_pressure"
+	CauseRolloutStuck       Cause = "rollout.stuck"
+	CauseNoReadyEndpoints   Cause = "service.no_ready_endpoints"
+	CauseSelectorMismatch   Cause = "service.selector_mismatch"
+)
+
+// Rank is a template's place in the order of precedence when more than one
+// explains the same symptom: the most upstream wins.
+type Rank string
+
+// The ranks, most upstream first.
+const (
+	RankNode           Rank = "node"
+	RankInfrastructure Rank = "infrastructure" // shared storage, registry, DNS, webhook
+	RankConfig         Rank = "config"         // configuration, admission, scheduling
+	RankChange         Rank = "change"
+	RankContainer      Rank = "container"
+	RankProbe          Rank = "probe"
+	RankSymptom        Rank = "symptom" // says that it hurts, not why
+)
+
+// Template is one failure pattern as data: what must match, what it explains
+// and the words for it.
+type Template struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Category string   `json:"category"` // availability, performance, security
+	Cause    Cause    `json:"cause"`    // unknown for a template that only names a symptom
+	Rank     Rank     `json:"rank"`
+	Standing Standing `json:"standing"`
+	// Subject is the kind of thing the pattern's events are gathered on:
+	// workload, service or node.
+	Subject string `json:"subject"`
+	// CauseEntity says where the object at fault is found: subject, container,
+	// or the name of a capture ("ConfigMap:object") of the decisive pattern.
+	CauseEntity string         `json:"cause_entity,omitempty"`
+	Pattern     []EventPattern `json:"pattern"`
+	TimeWindow  Duration       `json:"time_window"` // greatest time between first and last event
+	Hold        Duration       `json:"hold"`        // how long it must last before it is told
+	Explains    []Explanation  `json:"explains,omitempty"`
+
+	TitleTemplate       string   `json:"title_template"`
+	DescriptionTemplate string   `json:"description_template"` // first sentence: what happens
+	CauseTemplate       string   `json:"cause_template"`       // second sentence: why
+	ImpactTemplate      string   `json:"impact_template,omitempty"`
+	Recommendations     []string `json:"recommendations"`
+	Action              Action   `json:"action"`                // text and command are templates too
+	Check               string   `json:"check,omitempty"`       // what an unknown story says was ruled out
+	RunbookURL          string   `json:"runbook_url,omitempty"` //
+
+	DefaultSeverity     Severity `json:"default_severity"`
+	BusinessImpactScale float64  `json:"business_impact_scale,omitempty"` // multiplier of the seed design; 0 means 1
+}
+
+// EventPattern matches events on entities that lead to the template's subject.
+type EventPattern struct {
+	Type      EventType         `json:"type"`
+	Reason    string            `json:"reason,omitempty"`    // regular expression over the whole reason
+	Severity  Severity          `json:"severity,omitempty"`  // at least this
+	Condition string            `json:"condition,omitempty"` // CEL over the event
+	Capture   map[string]string `json:"capture,omitempty"`   // fact → regular expression over the message; group 1
+	MinCount  int               `json:"min_count,omitempty"` // 0 means 1
+	MaxAge    Duration          `json:"max_age,omitempty"`   // 0 means the time window
+	Optional  bool              `json:"optional,omitempty"`  // tells more, but need not match
+}
+
+// Explanation says which symptoms a template explains, and over which relation
+// they must touch the same objects.
+type Explanation struct {
+	Symptom string `json:"symptom"` // an event type
+	Over    string `json:"over"`    // self, node (pods on it), selects (pods behind the Service)
+}
