@@ -1,0 +1,190 @@
+// Package config reads the YAML file of `tapio run`.
+//
+// The file default.yaml in this folder is the reference: it holds every field
+// with its default and a sentence on what it does. A user's file holds only
+// what differs. Decoding is strict, and an error names file, line and field.
+//
+// Secrets never stand in the file: it names the environment variable or the
+// file that holds each one (see [Secret]). The package reads no flags and
+// starts nothing.
+package config
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/yairfalse/tapio"
+	"sigs.k8s.io/yaml"
+)
+
+// Reference is the shipped default file, comments included.
+//
+//go:embed default.yaml
+var Reference []byte
+
+// Config is everything that the file can say.
+type Config struct {
+	Cluster string `json:"cluster"`
+	Listen  string `json:"listen"` // host:port
+	Store   Store  `json:"store"`
+	Engine  Engine `json:"engine"`
+	Slack   Slack  `json:"slack"`
+}
+
+// Store says where stories are kept and for how long.
+type Store struct {
+	Dir       string         `json:"dir"`
+	Retention tapio.Duration `json:"retention"`
+}
+
+// Engine holds what the judgement of stories depends on.
+type Engine struct {
+	Quiet     tapio.Duration `json:"quiet"`
+	Reopen    tapio.Duration `json:"reopen"`
+	Templates []string       `json:"templates"` // paths of YAML files
+}
+
+// Slack says how to reach Slack and where stories are told.
+type Slack struct {
+	BotTokenEnv       string  `json:"bot_token_env"`
+	BotTokenFile      string  `json:"bot_token_file"`
+	AppTokenEnv       string  `json:"app_token_env"`
+	AppTokenFile      string  `json:"app_token_file"`
+	SigningSecretEnv  string  `json:"signing_secret_env"`
+	SigningSecretFile string  `json:"signing_secret_file"`
+	SocketMode        bool    `json:"socket_mode"`
+	DefaultChannel    string  `json:"default_channel"`
+	Routes            []Route `json:"routes"`
+	APIURL            string  `json:"api_url"`
+}
+
+// Route sends the stories of the namespaces that it matches to a channel.
+type Route struct {
+	Namespace string `json:"namespace"` // a name, or a pattern with "*"
+	Channel   string `json:"channel"`
+}
+
+// Default returns what the reference file says.
+func Default() (Config, error) {
+	var c Config
+	if err := yaml.UnmarshalStrict(Reference, &c); err != nil {
+		return Config{}, fmt.Errorf("read default.yaml: %w", err)
+	}
+	return c, nil
+}
+
+// Load reads the file over the defaults. An empty name returns the defaults.
+func Load(name string) (Config, error) {
+	if name == "" {
+		return Default()
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return Config{}, fmt.Errorf("read config: %w", err)
+	}
+	return Parse(name, data)
+}
+
+// Parse decodes a config file over the defaults. Every mistake in it is
+// reported, each with line and field.
+func Parse(name string, data []byte) (Config, error) {
+	c, err := Default()
+	if err != nil {
+		return Config{}, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return c, nil
+	}
+	doc, err := parseDocument(name, data)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := doc.check(c); err != nil {
+		return Config{}, err
+	}
+	if err := yaml.UnmarshalStrict(data, &c); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", name, err)
+	}
+	var errs []error
+	for _, p := range c.problems() {
+		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, doc.line(p.field), p.field, p.text))
+	}
+	if len(errs) > 0 {
+		return Config{}, errors.Join(errs...)
+	}
+	return c, nil
+}
+
+// problem is a value that has the right type and can't be meant.
+type problem struct{ field, text string }
+
+var (
+	channelForm = regexp.MustCompile(`^(#[^\s#@,]{1,79}|[CG][A-Z0-9]{6,})$`)
+	envForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+const (
+	badChannel = "is not a channel; write it as \"#name\", in quotes because # begins a comment, or as a channel ID such as C0123456789"
+	badEnv     = "is the name of an environment variable, such as SLACK_BOT_TOKEN; a token itself never stands in this file"
+)
+
+func (c *Config) problems() []problem {
+	var out []problem
+	add := func(field, text string) { out = append(out, problem{field, text}) }
+
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		add("listen", fmt.Sprintf("%q is not an address such as 127.0.0.1:8080", c.Listen))
+	}
+	if c.Store.Dir == "" {
+		add("store.dir", "is empty; name a folder that outlives a restart")
+	}
+	if c.Store.Retention == 0 {
+		add("store.retention", "is 0; say how long stories are kept, such as 720h")
+	}
+	if c.Engine.Quiet == 0 {
+		add("engine.quiet", "is 0; a story needs some quiet time before it is resolved, such as 1m")
+	}
+	for i, t := range c.Engine.Templates {
+		if t == "" {
+			add(fmt.Sprintf("engine.templates[%d]", i), "is empty; name a file")
+		}
+	}
+	s := &c.Slack
+	for _, e := range []struct{ field, value string }{
+		{"slack.bot_token_env", s.BotTokenEnv},
+		{"slack.app_token_env", s.AppTokenEnv},
+		{"slack.signing_secret_env", s.SigningSecretEnv},
+	} {
+		// The value isn't repeated: it may be a secret in the wrong place.
+		if e.value != "" && !envForm.MatchString(e.value) {
+			add(e.field, badEnv)
+		}
+	}
+	if !channelForm.MatchString(s.DefaultChannel) {
+		add("slack.default_channel", fmt.Sprintf("%q %s", s.DefaultChannel, badChannel))
+	}
+	for i, r := range s.Routes {
+		if r.Namespace == "" {
+			add(fmt.Sprintf("slack.routes[%d]", i), "has no namespace; name one, or a pattern such as \"shop-*\"")
+		} else if _, err := path.Match(r.Namespace, ""); err != nil {
+			add(fmt.Sprintf("slack.routes[%d].namespace", i), fmt.Sprintf("%q is not a pattern; use letters, digits, - and *", r.Namespace))
+		}
+		if !channelForm.MatchString(r.Channel) {
+			add(fmt.Sprintf("slack.routes[%d].channel", i), fmt.Sprintf("%q %s", r.Channel, badChannel))
+		}
+	}
+	if u, err := url.Parse(s.APIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		add("slack.api_url", fmt.Sprintf("%q is not an http or https URL", s.APIURL))
+	} else if !strings.HasSuffix(s.APIURL, "/") {
+		add("slack.api_url", fmt.Sprintf("%q must end in a slash", s.APIURL))
+	}
+	return out
+}

@@ -1,0 +1,205 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	yamlv3 "go.yaml.in/yaml/v3"
+	"sigs.k8s.io/yaml"
+)
+
+// document is the parsed YAML with its lines, which the strict decoder does
+// not give: it finds the line and the path of what is wrong.
+type document struct {
+	name string
+	root *yamlv3.Node
+}
+
+func parseDocument(name string, data []byte) (*document, error) {
+	var n yamlv3.Node
+	if err := yamlv3.Unmarshal(data, &n); err != nil {
+		return nil, fmt.Errorf("%s: %w; check the indentation, and use spaces, not tabs", name, err)
+	}
+	d := &document{name: name, root: &yamlv3.Node{Kind: yamlv3.MappingNode}}
+	if len(n.Content) == 1 && n.Content[0].Tag != "!!null" {
+		d.root = n.Content[0]
+	}
+	return d, nil
+}
+
+// check reports every field of the document that the type of v doesn't have,
+// and every value that its type can't hold.
+func (d *document) check(v any) error {
+	return errors.Join(d.walk(d.root, reflect.TypeOf(v), "")...)
+}
+
+func (d *document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
+	if n.Kind == yamlv3.AliasNode {
+		n = n.Alias
+	}
+	fail := func(n *yamlv3.Node, format string, args ...any) []error {
+		at := fmt.Sprintf("%s:%d: ", d.name, n.Line)
+		if path != "" {
+			at += path + ": "
+		}
+		return []error{errors.New(at + fmt.Sprintf(format, args...))}
+	}
+	switch {
+	case t.Kind() == reflect.Struct:
+		if n.Kind != yamlv3.MappingNode {
+			return fail(n, "want fields such as \"%s: …\" here", fields(t)[0])
+		}
+		return d.walkStruct(n, t, path)
+	case t.Kind() == reflect.Slice:
+		if n.Tag == "!!null" {
+			return nil
+		}
+		if n.Kind != yamlv3.SequenceNode {
+			return fail(n, "want a list here: one \"- …\" line for each")
+		}
+		var errs []error
+		for i, item := range n.Content {
+			errs = append(errs, d.walk(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
+		}
+		return errs
+	}
+	if n.Kind != yamlv3.ScalarNode {
+		return fail(n, "want a single value here")
+	}
+	if n.Tag == "!!null" {
+		return nil // keeps the default
+	}
+	if _, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler); ok {
+		if err := reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
+			return fail(n, "%v", err)
+		}
+		return nil
+	}
+	text, err := yamlv3.Marshal(n)
+	if err != nil {
+		return fail(n, "%v", err)
+	}
+	if err := yaml.UnmarshalStrict(text, reflect.New(t).Interface()); err != nil {
+		return fail(n, "%q is not a %s%s", n.Value, t.Kind(), hint(t))
+	}
+	return nil
+}
+
+func (d *document) walkStruct(n *yamlv3.Node, t reflect.Type, path string) []error {
+	var errs []error
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		full := strings.TrimPrefix(path+"."+key.Value, ".")
+		if first, twice := seen[key.Value]; twice {
+			errs = append(errs, fmt.Errorf("%s:%d: %s stands here for the second time; the first is on line %d", d.name, key.Line, full, first))
+			continue
+		}
+		seen[key.Value] = key.Line
+		f, ok := field(t, key.Value)
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s:%d: unknown field %s; %s", d.name, key.Line, full, suggest(key.Value, fields(t))))
+			continue
+		}
+		errs = append(errs, d.walk(value, f.Type, full)...)
+	}
+	return errs
+}
+
+// line returns the line of the field at the path, or of the nearest field
+// above it that the document has.
+func (d *document) line(path string) int {
+	n, line := d.root, max(d.root.Line, 1)
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		next := (*yamlv3.Node)(nil)
+		if n.Kind == yamlv3.AliasNode {
+			n = n.Alias
+		}
+		switch n.Kind {
+		case yamlv3.MappingNode:
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == part {
+					next, line = n.Content[i+1], n.Content[i].Line
+				}
+			}
+		case yamlv3.SequenceNode:
+			var i int
+			if _, err := fmt.Sscan(part, &i); err == nil && i < len(n.Content) {
+				next, line = n.Content[i], n.Content[i].Line
+			}
+		}
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return line
+}
+
+func field(t reflect.Type, name string) (reflect.StructField, bool) {
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("json") == name {
+			return t.Field(i), true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+func fields(t reflect.Type) []string {
+	var out []string
+	for i := range t.NumField() {
+		out = append(out, t.Field(i).Tag.Get("json"))
+	}
+	return out
+}
+
+func hint(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "; write true or false"
+	case reflect.String:
+		return "; put it in quotes"
+	}
+	return ""
+}
+
+// suggest names the known field that is nearest to the unknown one, or all.
+func suggest(got string, known []string) string {
+	best, least := "", 4 // more than three edits is another word
+	for _, k := range known {
+		if strings.HasPrefix(k, got+"_") {
+			return fmt.Sprintf("did you mean %s?", k)
+		}
+		if n := edits(strings.ToLower(got), k); n < least {
+			best, least = k, n
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
+	}
+	return "known here: " + strings.Join(known, ", ")
+}
+
+// edits counts the single-letter changes between two words.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
