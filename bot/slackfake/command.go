@@ -1,0 +1,181 @@
+package slackfake
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// commandWait is somebody who waits for the answer to a command or a click.
+type commandWait struct {
+	user, channel string // IDs
+	answer        chan Message
+}
+
+// Command types a slash command, such as "/tapio list", as a user in a
+// channel, both by name or ID. It returns the first answer: the one in the
+// acknowledgement, one over the response URL, or an ephemeral to that user in
+// that channel.
+func (w *Workspace) Command(ctx context.Context, user, channel, text string) (Message, error) {
+	wait, d, u, err := w.prepareCommand(user, channel, text)
+	if err != nil {
+		return Message{}, err
+	}
+	defer w.doneWaiting(wait)
+	failed := make(chan error, 1)
+	go func() {
+		body, err := w.deliver(w.ctx, d)
+		if err != nil {
+			failed <- err
+			return
+		}
+		w.respond(u, body)
+	}()
+	select {
+	case m := <-wait.answer:
+		return m, nil
+	case err := <-failed:
+		return Message{}, fmt.Errorf("command %q: %w", text, err)
+	case <-ctx.Done():
+		return Message{}, fmt.Errorf("command %q: no answer: %w", text, ctx.Err())
+	}
+}
+
+func (w *Workspace) prepareCommand(user, channel, text string) (*commandWait, delivery, *responseURL, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u, c := w.user(user), w.channel(channel)
+	if u == nil || c == nil {
+		return nil, delivery{}, nil, fmt.Errorf("command %q: no user %q or no channel %q", text, user, channel)
+	}
+	name, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
+	ru := w.newResponseURL(c, u, nil)
+	fields := map[string]string{
+		"token": "local", "team_id": teamID, "team_domain": "local", "api_app_id": appID,
+		"channel_id": c.ID, "channel_name": cmp.Or(c.Name, "directmessage"),
+		"user_id": u.ID, "user_name": u.Name, "command": name, "text": strings.TrimSpace(rest),
+		"is_enterprise_install": "false", "response_url": w.base + "/response/" + ru.id, "trigger_id": w.newTrigger(),
+	}
+	d := delivery{kind: "slash_commands", payload: map[string]any{}, url: w.opts.CommandsURL, form: url.Values{}}
+	for k, v := range fields {
+		d.payload[k] = v
+		d.form.Set(k, v)
+	}
+	return w.startWaiting(u, c), d, ru, nil
+}
+
+// Action names what is clicked, and by whom.
+type Action struct {
+	User     string // name or ID
+	Channel  string // name or ID
+	TS       string // of the message, a root, a reply or an ephemeral
+	ActionID string
+	BlockID  string // only needed where an action ID occurs twice in the message
+	Value    string // of the option that is chosen, in a select or an overflow menu
+}
+
+// Click presses a button or chooses an option. It returns when the app has
+// acknowledged.
+func (w *Workspace) Click(ctx context.Context, a Action) error {
+	d, u, err := w.prepareClick(a)
+	if err != nil {
+		return err
+	}
+	body, err := w.deliver(ctx, d)
+	if err != nil {
+		return fmt.Errorf("click %s: %w", a.ActionID, err)
+	}
+	if d.url != "" {
+		w.respond(u, body)
+	}
+	return nil
+}
+
+func (w *Workspace) prepareClick(a Action) (delivery, *responseURL, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u, c := w.user(a.User), w.channel(a.Channel)
+	if u == nil || c == nil {
+		return delivery{}, nil, fmt.Errorf("click %s: no user %q or no channel %q", a.ActionID, a.User, a.Channel)
+	}
+	m, _ := c.message(a.TS)
+	if i := slices.IndexFunc(w.ephemerals, func(m *Message) bool { return m.Channel == c.ID && m.TS == a.TS && m.To == u.ID }); i >= 0 {
+		m = w.ephemerals[i]
+	}
+	if m == nil {
+		return delivery{}, nil, fmt.Errorf("click %s: no message %s in %s", a.ActionID, a.TS, a.Channel)
+	}
+	el := findElement(m, a)
+	if el == nil {
+		return delivery{}, nil, fmt.Errorf("click %s: message %s has no such element", a.ActionID, a.TS)
+	}
+	action, err := el.action(a.Value)
+	if err != nil {
+		return delivery{}, nil, fmt.Errorf("click %s: %w", a.ActionID, err)
+	}
+	action["action_ts"] = fmt.Sprintf("%d.%06d", w.opts.Now().Unix(), w.opts.Now().Nanosecond()/1000)
+	ru := w.newResponseURL(c, u, m)
+	container := map[string]any{"type": "message", "message_ts": m.TS, "channel_id": c.ID, "is_ephemeral": m.Ephemeral}
+	if m.ThreadTS != "" {
+		container["thread_ts"] = m.ThreadTS
+	}
+	if el.attachment > 0 {
+		container["type"] = "message_attachment"
+		container["attachment_id"] = el.attachment
+		container["is_app_unfurl"] = false
+	}
+	payload := map[string]any{
+		"type": "block_actions", "token": "local", "api_app_id": appID,
+		"team":       map[string]any{"id": teamID, "domain": "local"},
+		"user":       map[string]any{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": teamID},
+		"channel":    map[string]any{"id": c.ID, "name": cmp.Or(c.Name, "directmessage")},
+		"container":  container,
+		"enterprise": nil, "is_enterprise_install": false,
+		"trigger_id":   w.newTrigger(),
+		"response_url": w.base + "/response/" + ru.id,
+		"actions":      []any{action},
+		"state":        map[string]any{"values": map[string]any{}},
+	}
+	if !m.Ephemeral {
+		payload["message"] = w.wire(m, false)
+	}
+	text, err := json.Marshal(payload)
+	if err != nil {
+		return delivery{}, nil, fmt.Errorf("click %s: %w", a.ActionID, err)
+	}
+	d := delivery{kind: "interactive", payload: payload, url: w.opts.InteractionsURL, form: url.Values{"payload": {string(text)}}}
+	return d, ru, nil
+}
+
+// newTrigger returns a trigger ID, each used for one request.
+func (w *Workspace) newTrigger() string {
+	w.lastID++
+	return fmt.Sprintf("%d.%d.local", w.opts.Now().UnixMilli(), w.lastID)
+}
+
+func (w *Workspace) startWaiting(u *User, c *channel) *commandWait {
+	wait := &commandWait{user: u.ID, channel: c.ID, answer: make(chan Message, 1)}
+	w.waiting = append(w.waiting, wait)
+	return wait
+}
+
+func (w *Workspace) doneWaiting(wait *commandWait) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = slices.DeleteFunc(w.waiting, func(x *commandWait) bool { return x == wait })
+}
+
+// answerWaiting hands an answer to the first one who waits for it.
+func (w *Workspace) answerWaiting(userID, channelID string, m *Message) {
+	for i, wait := range w.waiting {
+		if wait.user == userID && wait.channel == channelID {
+			wait.answer <- m.clone() // buffered: one answer, then it waits no more
+			w.waiting = slices.Delete(w.waiting, i, i+1)
+			return
+		}
+	}
+}
