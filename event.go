@@ -44,12 +44,15 @@ const (
 	JobComplete       EventType = "job.complete"
 	EndpointsRemoved  EventType = "endpoints.removed" // a Service lost ready endpoints: AttrReadyBefore, AttrReadyAfter
 	EndpointsAdded    EventType = "endpoints.added"
-	ServiceChanged    EventType = "service.changed"           // selector or ports edited: Changes
-	ConfigChanged     EventType = "config.changed"            // a ConfigMap was edited, created or deleted: Reason Created, Updated, Deleted
-	QuotaChanged      EventType = "quota.changed"             // hard limits edited: Changes
-	KubernetesEvent   EventType = "k8s.event"                 // an Event object, or one more count of it: Reason, Message, Count
-	MemoryPressure    EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
-	ConnectionFailed  EventType = "network.connection.failed" // seed design; no collector reports it yet
+	ServiceChanged    EventType = "service.changed" // selector or ports edited: Changes
+	ConfigChanged     EventType = "config.changed"  // a ConfigMap was edited, created or deleted: Reason Created, Updated, Deleted
+	QuotaChanged      EventType = "quota.changed"   // hard limits edited: Changes
+	KubernetesEvent   EventType = "k8s.event"       // an Event object, or one more count of it: Reason, Message, Count
+	// ServiceSelectsNone is derived by the engine from the topology: a Service's
+	// selector takes in no pod. AttrSelector, AttrNearest.
+	ServiceSelectsNone EventType = "service.selects_none"
+	MemoryPressure     EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
+	ConnectionFailed   EventType = "network.connection.failed" // seed design; no collector reports it yet
 )
 
 // Keys of Event.Attrs. Values are text; the comment gives unit and form.
@@ -78,7 +81,10 @@ const (
 	AttrFieldPath    = "field_path"    // involvedObject.fieldPath of a Kubernetes Event
 	AttrPrevious     = "previous"      // "true" where log lines are of the container's previous run
 	AttrLastError    = "last_error"    // the line of a log that reads most like the error
+	AttrSelector     = "selector"      // label selector, "app=web,tier=front"
+	AttrNearest      = "nearest"       // name of the workload that a selector most likely meant
 	AttrUID          = "uid"           // UID of the object, where it has one
+	AttrTerminating  = "terminating"   // "true" where the pod was being deleted: its exits are then no failure
 )
 
 // Event is a fact: at this time this happened to this entity. It never
