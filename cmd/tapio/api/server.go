@@ -1,0 +1,203 @@
+// Package api serves stories over HTTP and asks a running Tapio for them.
+//
+// It serves
+//
+//	GET /healthz              200 while the process runs
+//	GET /readyz               200, or 503 with one line for each thing that is lacking
+//	GET /metrics              Prometheus metrics
+//	GET /api/v1/stories       {"stories":[…]}, newest first;
+//	                          status=, pod=, workload=, namespace=, cause=, since=, limit=
+//	GET /api/v1/stories/{id}  one story
+//
+// Errors are JSON: {"error":"…"}. There is no authentication: the default
+// address is on loopback, and in a cluster a NetworkPolicy says who may ask.
+// The package decides nothing about stories and keeps none.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// Limits on the number of stories in one answer.
+const (
+	defaultLimit = 100  // a screen of a terminal or a dashboard, some 500 KB
+	maxLimit     = 1000 // what one request may hold in memory, some 5 MB
+)
+
+// Stories is where stories are read from.
+type Stories interface {
+	Stories(ctx context.Context, q tapio.Query) ([]tapio.Story, error)
+	Story(ctx context.Context, id string) (tapio.Story, error)
+}
+
+// Options configure [Handler].
+type Options struct {
+	Stories  Stories
+	NotFound error           // what Stories.Story returns where there is no such story
+	Metrics  http.Handler    // serves /metrics
+	Ready    func() []string // what is lacking, in one line each; none means ready
+	Slack    http.Handler    // serves /slack/; nil where Slack's requests don't come over HTTP
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+func (o *Options) validate() error {
+	if o.Stories == nil || o.Metrics == nil || o.Ready == nil || o.Log == nil || o.Now == nil {
+		return errors.New("api: stories, metrics, ready, log and now are all needed")
+	}
+	return nil
+}
+
+// Handler returns what is served.
+func Handler(o Options) (http.Handler, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		lacking := o.Ready()
+		if len(lacking) > 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, strings.Join(lacking, "\n"))
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.Handle("GET /metrics", o.Metrics)
+	mux.HandleFunc("GET /api/v1/stories", o.list)
+	mux.HandleFunc("GET /api/v1/stories/{id}", o.one)
+	if o.Slack != nil {
+		mux.Handle("/slack/", o.Slack)
+	}
+	return mux, nil
+}
+
+// list is the body of /api/v1/stories.
+type list struct {
+	Stories []tapio.Story `json:"stories"`
+}
+
+// failure is the body of every error.
+type failure struct {
+	Error string `json:"error"`
+}
+
+func (o *Options) list(w http.ResponseWriter, r *http.Request) {
+	q, err := parseQuery(r.URL.Query(), o.Now())
+	if err != nil {
+		o.answer(w, http.StatusBadRequest, failure{err.Error()})
+		return
+	}
+	stories, err := o.Stories.Stories(r.Context(), q)
+	if err != nil {
+		o.fail(w, r, err)
+		return
+	}
+	if stories == nil {
+		stories = []tapio.Story{}
+	}
+	o.answer(w, http.StatusOK, list{stories})
+}
+
+func (o *Options) one(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	s, err := o.Stories.Story(r.Context(), id)
+	switch {
+	case errors.Is(err, o.NotFound):
+		o.answer(w, http.StatusNotFound, failure{fmt.Sprintf("there is no story %q", id)})
+	case err != nil:
+		o.fail(w, r, err)
+	default:
+		o.answer(w, http.StatusOK, s)
+	}
+}
+
+func (o *Options) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody waits for the answer any more
+	}
+	o.Log.Error("stories could not be read", "path", r.URL.Path, "err", err)
+	o.answer(w, http.StatusInternalServerError, failure{"stories could not be read; the log of tapio says why"})
+}
+
+func (o *Options) answer(w http.ResponseWriter, status int, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		o.Log.Error("answer could not be encoded", "err", err)
+		http.Error(w, `{"error":"internal error"}`, http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// The only error here is that the reader went away.
+	_, _ = w.Write(append(data, '\n'))
+}
+
+var parameters = []string{"status", "pod", "workload", "namespace", "cause", "since", "limit"}
+
+// parseQuery reads the parameters strictly: a misspelt filter must not answer
+// with everything.
+func parseQuery(values url.Values, now time.Time) (tapio.Query, error) {
+	for name, v := range values {
+		if !slices.Contains(parameters, name) {
+			return tapio.Query{}, fmt.Errorf("unknown parameter %q; known are %s", name, strings.Join(parameters, ", "))
+		}
+		if len(v) > 1 {
+			return tapio.Query{}, fmt.Errorf("parameter %q is given twice", name)
+		}
+	}
+	q := tapio.Query{
+		Status:    tapio.Status(values.Get("status")),
+		Pod:       values.Get("pod"),
+		Workload:  values.Get("workload"),
+		Namespace: values.Get("namespace"),
+		Cause:     tapio.Cause(values.Get("cause")),
+		Limit:     defaultLimit,
+	}
+	switch q.Status {
+	case "", tapio.StatusOpen, tapio.StatusResolved, tapio.StatusAbsorbed:
+	default:
+		return tapio.Query{}, fmt.Errorf("status %q is none of open, resolved, absorbed", q.Status)
+	}
+	if s := values.Get("since"); s != "" {
+		at, err := ParseSince(s, now)
+		if err != nil {
+			return tapio.Query{}, err
+		}
+		q.Since = at
+	}
+	if s := values.Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > maxLimit {
+			return tapio.Query{}, fmt.Errorf("limit %q is not a number from 1 to %d", s, maxLimit)
+		}
+		q.Limit = n
+	}
+	return q, nil
+}
+
+// ParseSince reads a time such as 2026-11-23T10:00:00Z, or a duration before
+// now such as 2h.
+func ParseSince(s string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at.UTC(), nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return time.Time{}, fmt.Errorf("since %q is neither a duration such as 2h nor a time such as 2026-11-23T10:00:00Z", s)
+	}
+	return now.UTC().Add(-d), nil
+}
