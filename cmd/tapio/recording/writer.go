@@ -53,7 +53,7 @@ func NewWriter(out io.Writer, h Header, compress bool) (*Writer, error) {
 	if err := w.write(h); err != nil {
 		return nil, err
 	}
-	return w, w.flush()
+	return w, w.Flush()
 }
 
 // Observe writes the observation and returns it as a reader will see it. The
@@ -74,8 +74,7 @@ func (w *Writer) Observe(o *tapio.Observation) (*tapio.Observation, error) {
 	return step.Observation, nil
 }
 
-// Tick writes a tick, hands all that was written so far to the file, and
-// returns the time as a reader will see it.
+// Tick writes a tick, flushes, and returns the time as a reader will see it.
 func (w *Writer) Tick(now time.Time) (time.Time, error) {
 	now = now.UTC().Round(0)
 	if err := w.write(struct {
@@ -83,7 +82,7 @@ func (w *Writer) Tick(now time.Time) (time.Time, error) {
 	}{now}); err != nil {
 		return now, err
 	}
-	return now, w.flush()
+	return now, w.Flush()
 }
 
 // Close ends the recording. A second call does nothing.
@@ -92,7 +91,7 @@ func (w *Writer) Close() error {
 		return nil
 	}
 	w.closed = true
-	err := w.flush()
+	err := w.Flush()
 	if w.gz != nil {
 		err = errors.Join(err, w.gz.Close())
 	}
@@ -121,7 +120,9 @@ func (w *Writer) writeLine(data []byte) error {
 	return nil
 }
 
-func (w *Writer) flush() error {
+// Flush hands all that was written so far to the file, so that a kill of the
+// process loses none of it.
+func (w *Writer) Flush() error {
 	err := w.buf.Flush()
 	if err == nil && w.gz != nil {
 		err = w.gz.Flush()
