@@ -129,8 +129,8 @@ func ban(s source, importPath string) string {
 			return "kernel programs and their readers know no stories: they must be usable, and testable, by themselves"
 		}
 	case from == "deploy":
-		if to != "." && to != "deploy" {
-			return "the end-to-end tests see Tapio as its users do: through its programs, HTTP and Slack"
+		if to != "." && to != "deploy" && dir != "bot/slackfake" {
+			return "the end-to-end tests see Tapio as its users do: through its programs, HTTP and a workspace"
 		}
 	case s.dir == "bot/slackfake" && dir == "bot":
 		return "the stand-in judges the bot: it must not share its idea of Slack"
@@ -183,6 +183,7 @@ func TestBans(t *testing.T) {
 		{"store", module + "/cmd/tapio/config", false, true},
 		{"deploy/e2e", module + "/engine", true, true},
 		{"deploy/e2e", module, true, false},
+		{"deploy/e2e", module + "/bot/slackfake", true, false},
 		{"cmd/tapio", module + "/bot", false, false},
 		{"cmd/tapio/config", module + "/store", false, false},
 	} {

@@ -248,6 +248,7 @@ const (
 	FactServiceName = "service_name" //
 	FactSelector    = "selector"     // of the service, "app=web"
 	FactObject      = "object"       // name of the ConfigMap, Secret or ResourceQuota at fault
+	FactKind        = "kind"         // kind of that object
 	FactKey         = "key"          // the missing key
 	FactResource    = "resource"     // cpu, memory, pods, …
 	FactTaint       = "taint"        //

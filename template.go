@@ -67,12 +67,16 @@ type Template struct {
 	// workload, service or node.
 	Subject string `json:"subject"`
 	// CauseEntity says where the object at fault is found: subject, container,
-	// or the name of a capture ("ConfigMap:object") of the decisive pattern.
+	// a kind with the fact that names the object ("ConfigMap:object"), or
+	// "kind:object" where the kind is a captured fact too.
 	CauseEntity string         `json:"cause_entity,omitempty"`
 	Pattern     []EventPattern `json:"pattern"`
 	TimeWindow  Duration       `json:"time_window"` // greatest time between first and last event
 	Hold        Duration       `json:"hold"`        // how long it must last before it is told
 	Explains    []Explanation  `json:"explains,omitempty"`
+	// StartupGrace is how long a pod may take to become ready for the first
+	// time before it counts as failing; 0 gives none.
+	StartupGrace Duration `json:"startup_grace,omitempty"`
 
 	TitleTemplate       string   `json:"title_template"`
 	DescriptionTemplate string   `json:"description_template"` // first sentence: what happens
@@ -89,7 +93,7 @@ type Template struct {
 
 // EventPattern matches events on entities that lead to the template's subject.
 type EventPattern struct {
-	Type      EventType         `json:"type"`
+	Type      EventType         `json:"type"`                // alternatives are separated by "|"
 	Reason    string            `json:"reason,omitempty"`    // regular expression over the whole reason
 	Severity  Severity          `json:"severity,omitempty"`  // at least this
 	Condition string            `json:"condition,omitempty"` // CEL over the event

@@ -71,13 +71,13 @@ func (w *Workspace) update(a args) (reply, error) {
 	if utf8.RuneCountInString(body.text) > maxUpdateText {
 		return nil, fail("msg_too_long")
 	}
-	w.edit(m, body, hasText)
+	w.edit(c, m, body, hasText)
 	return reply{"channel": c.ID, "ts": m.TS, "text": m.Text, "message": w.wire(m, true)}, nil
 }
 
 // edit changes a message. A text alone drops the blocks; attachments and
 // metadata stay unless new ones come.
-func (w *Workspace) edit(m *Message, b messageBody, hasText bool) {
+func (w *Workspace) edit(c *channel, m *Message, b messageBody, hasText bool) {
 	if hasText {
 		m.Text = b.text
 	}
@@ -93,7 +93,7 @@ func (w *Workspace) edit(m *Message, b messageBody, hasText bool) {
 	now := w.opts.Now()
 	m.Edited = fmt.Sprintf("%d.%06d", now.Unix(), now.Nanosecond()/1000)
 	m.Edits++
-	w.publish(change{Kind: changeMessage, Message: w.messageView(m)})
+	w.publishMessage(changeMessage, c, m)
 }
 
 func (w *Workspace) deleteMessage(a args) (reply, error) {
@@ -179,7 +179,7 @@ func (w *Workspace) react(a args) (reply, error) {
 		}
 	}
 	m.Reactions = append(m.Reactions, Reaction{Name: name, Users: []string{w.bot.ID}, Count: 1})
-	w.publish(change{Kind: changeMessage, Message: w.messageView(m)})
+	w.publishMessage(changeMessage, c, m)
 	return reply{}, nil
 }
 
@@ -192,7 +192,7 @@ func (w *Workspace) target(s string) (*channel, error) {
 	c := w.channel(s)
 	if c == nil && w.opts.CreateChannels && isChannelName(s) {
 		c = w.addChannel(Channel{Name: s})
-		w.publish(change{Kind: changeChannel, Channel: w.channelView(c)})
+		w.publishChannel(c)
 	}
 	return w.usable(c)
 }

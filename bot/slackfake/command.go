@@ -21,19 +21,25 @@ type commandWait struct {
 // acknowledgement, one over the response URL, or an ephemeral to that user in
 // that channel.
 func (w *Workspace) Command(ctx context.Context, user, channel, text string) (Message, error) {
-	wait, d, u, err := w.prepareCommand(user, channel, text)
+	w.mu.Lock()
+	u, c := w.user(user), w.channel(channel)
+	d, ru, err := w.prepareCommand(u, c, text)
 	if err != nil {
-		return Message{}, err
+		w.mu.Unlock()
+		return Message{}, fmt.Errorf("%w (user %q, channel %q)", err, user, channel)
 	}
+	wait := w.startWaiting(u, c)
+	w.mu.Unlock()
 	defer w.doneWaiting(wait)
 	failed := make(chan error, 1)
 	go func() {
 		body, err := w.deliver(w.ctx, d)
+		if err == nil {
+			err = w.respond(ru, body)
+		}
 		if err != nil {
 			failed <- err
-			return
 		}
-		w.respond(u, body)
 	}()
 	select {
 	case m := <-wait.answer:
@@ -45,12 +51,10 @@ func (w *Workspace) Command(ctx context.Context, user, channel, text string) (Me
 	}
 }
 
-func (w *Workspace) prepareCommand(user, channel, text string) (*commandWait, delivery, *responseURL, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	u, c := w.user(user), w.channel(channel)
+// prepareCommand makes the delivery of a command. The lock is held.
+func (w *Workspace) prepareCommand(u *User, c *channel, text string) (delivery, *responseURL, error) {
 	if u == nil || c == nil {
-		return nil, delivery{}, nil, fmt.Errorf("command %q: no user %q or no channel %q", text, user, channel)
+		return delivery{}, nil, fmt.Errorf("command %q: no such user or channel", text)
 	}
 	name, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	ru := w.newResponseURL(c, u, nil)
@@ -65,7 +69,7 @@ func (w *Workspace) prepareCommand(user, channel, text string) (*commandWait, de
 		d.payload[k] = v
 		d.form.Set(k, v)
 	}
-	return w.startWaiting(u, c), d, ru, nil
+	return d, ru, nil
 }
 
 // Action names what is clicked, and by whom.
@@ -81,41 +85,37 @@ type Action struct {
 // Click presses a button or chooses an option. It returns when the app has
 // acknowledged.
 func (w *Workspace) Click(ctx context.Context, a Action) error {
-	d, u, err := w.prepareClick(a)
+	d, err := w.prepareClick(a)
 	if err != nil {
 		return err
 	}
-	body, err := w.deliver(ctx, d)
-	if err != nil {
+	if _, err := w.deliver(ctx, d); err != nil {
 		return fmt.Errorf("click %s: %w", a.ActionID, err)
-	}
-	if d.url != "" {
-		w.respond(u, body)
 	}
 	return nil
 }
 
-func (w *Workspace) prepareClick(a Action) (delivery, *responseURL, error) {
+func (w *Workspace) prepareClick(a Action) (delivery, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u, c := w.user(a.User), w.channel(a.Channel)
 	if u == nil || c == nil {
-		return delivery{}, nil, fmt.Errorf("click %s: no user %q or no channel %q", a.ActionID, a.User, a.Channel)
+		return delivery{}, fmt.Errorf("click %s: no user %q or no channel %q", a.ActionID, a.User, a.Channel)
 	}
 	m, _ := c.message(a.TS)
 	if i := slices.IndexFunc(w.ephemerals, func(m *Message) bool { return m.Channel == c.ID && m.TS == a.TS && m.To == u.ID }); i >= 0 {
 		m = w.ephemerals[i]
 	}
 	if m == nil {
-		return delivery{}, nil, fmt.Errorf("click %s: no message %s in %s", a.ActionID, a.TS, a.Channel)
+		return delivery{}, fmt.Errorf("click %s: no message %s in %s", a.ActionID, a.TS, a.Channel)
 	}
 	el := findElement(m, a)
 	if el == nil {
-		return delivery{}, nil, fmt.Errorf("click %s: message %s has no such element", a.ActionID, a.TS)
+		return delivery{}, fmt.Errorf("click %s: message %s has no such element", a.ActionID, a.TS)
 	}
 	action, err := el.action(a.Value)
 	if err != nil {
-		return delivery{}, nil, fmt.Errorf("click %s: %w", a.ActionID, err)
+		return delivery{}, fmt.Errorf("click %s: %w", a.ActionID, err)
 	}
 	action["action_ts"] = fmt.Sprintf("%d.%06d", w.opts.Now().Unix(), w.opts.Now().Nanosecond()/1000)
 	ru := w.newResponseURL(c, u, m)
@@ -145,10 +145,10 @@ func (w *Workspace) prepareClick(a Action) (delivery, *responseURL, error) {
 	}
 	text, err := json.Marshal(payload)
 	if err != nil {
-		return delivery{}, nil, fmt.Errorf("click %s: %w", a.ActionID, err)
+		return delivery{}, fmt.Errorf("click %s: %w", a.ActionID, err)
 	}
 	d := delivery{kind: "interactive", payload: payload, url: w.opts.InteractionsURL, form: url.Values{"payload": {string(text)}}}
-	return d, ru, nil
+	return d, nil
 }
 
 // newTrigger returns a trigger ID, each used for one request.

@@ -149,6 +149,7 @@ func (w *Workspace) SetArchived(channel string, archived bool) {
 	defer w.mu.Unlock()
 	if c := w.channel(channel); c != nil {
 		c.Archived = archived
+		w.publishChannel(c)
 	}
 }
 
@@ -158,6 +159,7 @@ func (w *Workspace) SetBotMember(channel string, member bool) {
 	defer w.mu.Unlock()
 	if c := w.channel(channel); c != nil {
 		c.members[w.bot.ID] = member
+		w.publishChannel(c)
 	}
 }
 

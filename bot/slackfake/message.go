@@ -96,10 +96,10 @@ func (w *Workspace) commit(c *channel, m *Message) {
 		if !slices.Contains(root.ReplyUsers, m.User) {
 			root.ReplyUsers = append(root.ReplyUsers, m.User)
 		}
-		w.publish(change{Kind: changeMessage, Message: w.messageView(root)})
+		w.publishMessage(changeMessage, c, root)
 	}
 	w.recordPings(c, m)
-	w.publish(change{Kind: changeMessage, Message: w.messageView(m)})
+	w.publishMessage(changeMessage, c, m)
 }
 
 // remove deletes a message; a root with replies leaves a tombstone.
@@ -109,7 +109,7 @@ func (w *Workspace) remove(c *channel, m, root *Message) {
 		m.Tombstone = true
 		m.Text = "This message was deleted."
 		m.Blocks, m.Attachments, m.Metadata = nil, nil, nil
-		w.publish(change{Kind: changeMessage, Message: w.messageView(m)})
+		w.publishMessage(changeMessage, c, m)
 		return
 	case m == root:
 		c.roots = slices.DeleteFunc(c.roots, func(x *Message) bool { return x == m })
@@ -120,9 +120,9 @@ func (w *Workspace) remove(c *channel, m, root *Message) {
 		if n := len(root.replies); n > 0 {
 			root.LatestReply = root.replies[n-1].TS
 		}
-		w.publish(change{Kind: changeMessage, Message: w.messageView(root)})
+		w.publishMessage(changeMessage, c, root)
 	}
-	w.publish(change{Kind: changeDelete, Message: w.messageView(m)})
+	w.publishMessage(changeDelete, c, m)
 }
 
 // whisper puts an ephemeral on one person's screen.
@@ -131,7 +131,7 @@ func (w *Workspace) whisper(c *channel, m *Message) {
 	m.Ephemeral = true
 	m.TS = c.nextTS(w.opts.Now())
 	w.ephemerals = keepLast(append(w.ephemerals, m), maxEphemerals)
-	w.publish(change{Kind: changeMessage, Message: w.messageView(m)})
+	w.publishMessage(changeMessage, c, m)
 	w.answerWaiting(m.To, c.ID, m)
 }
 
@@ -196,7 +196,7 @@ func tsTime(ts string) time.Time {
 }
 
 // dropEphemeral takes an ephemeral off its reader's screen.
-func (w *Workspace) dropEphemeral(m *Message) {
+func (w *Workspace) dropEphemeral(c *channel, m *Message) {
 	w.ephemerals = slices.DeleteFunc(w.ephemerals, func(x *Message) bool { return x == m })
-	w.publish(change{Kind: changeDelete, Message: w.messageView(m)})
+	w.publishMessage(changeDelete, c, m)
 }

@@ -103,7 +103,7 @@ func (w *Workspace) respond(u *responseURL, body []byte) error {
 		return fail("no_text")
 	}
 	if a.on("replace_original") && u.origin != nil {
-		w.edit(u.origin, b, true)
+		w.edit(u.channel, u.origin, b, true)
 		w.answerWaiting(u.user.ID, u.channel.ID, u.origin)
 		return nil
 	}
@@ -124,7 +124,7 @@ func (w *Workspace) respond(u *responseURL, body []byte) error {
 // dropOrigin removes the clicked message.
 func (w *Workspace) dropOrigin(u *responseURL) error {
 	if u.origin.Ephemeral {
-		w.dropEphemeral(u.origin)
+		w.dropEphemeral(u.channel, u.origin)
 		return nil
 	}
 	m, root := u.channel.message(u.origin.TS)

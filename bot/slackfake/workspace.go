@@ -94,6 +94,9 @@ type Options struct {
 	// deadline when nil.
 	Client *http.Client
 
+	// Hints are commands that the page offers, such as "/tapio list".
+	Hints []string
+
 	// Seed makes random faults repeatable.
 	Seed uint64
 
@@ -162,8 +165,8 @@ func New(opts Options) *Workspace {
 	if opts.Client == nil {
 		opts.Client = &http.Client{}
 	}
-	if len(opts.Users) == 0 {
-		opts.Users = []User{{Name: "you"}}
+	if !slices.ContainsFunc(opts.Users, func(u User) bool { return !u.Bot }) {
+		opts.Users = append(opts.Users, User{Name: "you"})
 	}
 	if len(opts.Channels) == 0 {
 		opts.Channels = []Channel{{Name: "incidents"}}
@@ -301,7 +304,7 @@ func (w *Workspace) direct(userID string) *channel {
 		}
 	}
 	c := w.addChannel(Channel{IM: userID})
-	w.publish(change{Kind: changeChannel, Channel: w.channelView(c)})
+	w.publishChannel(c)
 	return c
 }
 

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/cmd/tapio/strict"
 	"sigs.k8s.io/yaml"
 )
 
@@ -103,11 +104,11 @@ func Parse(name string, data []byte) (Config, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return c, nil
 	}
-	doc, err := parseDocument(name, data)
+	doc, err := strict.Parse(name, data)
 	if err != nil {
 		return Config{}, err
 	}
-	if err := doc.check(c); err != nil {
+	if err := doc.Check(c); err != nil {
 		return Config{}, err
 	}
 	if err := yaml.UnmarshalStrict(data, &c); err != nil {
@@ -115,7 +116,7 @@ func Parse(name string, data []byte) (Config, error) {
 	}
 	var errs []error
 	for _, p := range c.problems() {
-		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, doc.line(p.field), p.field, p.text))
+		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", name, doc.Line(p.field), p.field, p.text))
 	}
 	if len(errs) > 0 {
 		return Config{}, errors.Join(errs...)

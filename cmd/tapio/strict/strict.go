@@ -1,42 +1,50 @@
-package config
+// Package strict finds what is wrong in a YAML file that a person wrote, with
+// its line and the path of the field.
+//
+// The strict decoder of sigs.k8s.io/yaml refuses unknown fields, but doesn't
+// say where they stand. A [Document] is checked against the Go type that it is
+// going to be decoded into; decoding stays the library's work.
+package strict
 
 import (
 	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 )
 
-// document is the parsed YAML with its lines, which the strict decoder does
-// not give: it finds the line and the path of what is wrong.
-type document struct {
+// Document is a parsed YAML file with its lines.
+type Document struct {
 	name string
 	root *yamlv3.Node
 }
 
-func parseDocument(name string, data []byte) (*document, error) {
+// Parse reads a YAML document. The name is for errors.
+func Parse(name string, data []byte) (*Document, error) {
 	var n yamlv3.Node
 	if err := yamlv3.Unmarshal(data, &n); err != nil {
 		return nil, fmt.Errorf("%s: %w; check the indentation, and use spaces, not tabs", name, err)
 	}
-	d := &document{name: name, root: &yamlv3.Node{Kind: yamlv3.MappingNode}}
+	d := &Document{name: name, root: &yamlv3.Node{Kind: yamlv3.MappingNode}}
 	if len(n.Content) == 1 && n.Content[0].Tag != "!!null" {
 		d.root = n.Content[0]
 	}
 	return d, nil
 }
 
-// check reports every field of the document that the type of v doesn't have,
-// and every value that its type can't hold.
-func (d *document) check(v any) error {
+// Check reports every field of the document that the type of v doesn't have,
+// and every value that its type can't hold. Items of a list that have an id
+// are named by it.
+func (d *Document) Check(v any) error {
 	return errors.Join(d.walk(d.root, reflect.TypeOf(v), "")...)
 }
 
-func (d *document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
+func (d *Document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
 	if n.Kind == yamlv3.AliasNode {
 		n = n.Alias
 	}
@@ -62,7 +70,16 @@ func (d *document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
 		}
 		var errs []error
 		for i, item := range n.Content {
-			errs = append(errs, d.walk(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))...)
+			errs = append(errs, d.walk(item, t.Elem(), fmt.Sprintf("%s[%s]", path, label(item, i)))...)
+		}
+		return errs
+	case t.Kind() == reflect.Map:
+		if n.Kind != yamlv3.MappingNode {
+			return fail(n, "want fields here")
+		}
+		var errs []error
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			errs = append(errs, d.walk(n.Content[i+1], t.Elem(), path+"."+n.Content[i].Value)...)
 		}
 		return errs
 	}
@@ -88,7 +105,7 @@ func (d *document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
 	return nil
 }
 
-func (d *document) walkStruct(n *yamlv3.Node, t reflect.Type, path string) []error {
+func (d *Document) walkStruct(n *yamlv3.Node, t reflect.Type, path string) []error {
 	var errs []error
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -109,9 +126,9 @@ func (d *document) walkStruct(n *yamlv3.Node, t reflect.Type, path string) []err
 	return errs
 }
 
-// line returns the line of the field at the path, or of the nearest field
+// Line returns the line of the field at the path, or of the nearest field
 // above it that the document has.
-func (d *document) line(path string) int {
+func (d *Document) Line(path string) int {
 	n, line := d.root, max(d.root.Line, 1)
 	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
 		next := (*yamlv3.Node)(nil)
@@ -126,8 +143,7 @@ func (d *document) line(path string) int {
 				}
 			}
 		case yamlv3.SequenceNode:
-			var i int
-			if _, err := fmt.Sscan(part, &i); err == nil && i < len(n.Content) {
+			if i, err := strconv.Atoi(part); err == nil && i < len(n.Content) {
 				next, line = n.Content[i], n.Content[i].Line
 			}
 		}
@@ -139,19 +155,36 @@ func (d *document) line(path string) int {
 	return line
 }
 
+// label names an item of a list: by its id, where it has one, else by its place.
+func label(n *yamlv3.Node, place int) string {
+	if n.Kind == yamlv3.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == "id" && n.Content[i+1].Kind == yamlv3.ScalarNode && n.Content[i+1].Value != "" {
+				return n.Content[i+1].Value
+			}
+		}
+	}
+	return strconv.Itoa(place)
+}
+
 func field(t reflect.Type, name string) (reflect.StructField, bool) {
 	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("json") == name {
+		if fieldName(t.Field(i)) == name {
 			return t.Field(i), true
 		}
 	}
 	return reflect.StructField{}, false
 }
 
+func fieldName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
 func fields(t reflect.Type) []string {
 	var out []string
 	for i := range t.NumField() {
-		out = append(out, t.Field(i).Tag.Get("json"))
+		out = append(out, fieldName(t.Field(i)))
 	}
 	return out
 }

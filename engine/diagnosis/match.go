@@ -1,0 +1,349 @@
+package diagnosis
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// keptEvents bounds the evidence of one pattern on one subject: the first ones
+// show the onset, the last ones the present, and counts carry the rest.
+const keptEvents = 24
+
+// Finding is a template that matched on a subject.
+type Finding struct {
+	Template    *Template
+	Subject     tapio.Entity
+	CauseEntity tapio.Entity
+	Facts       map[string]string
+	Evidence    []*tapio.Event // by time
+	Count       int            // occurrences of what the first pattern asks for
+	First, Last time.Time      // of the evidence of patterns that must match
+}
+
+// Matcher remembers which patterns of which templates matched on which
+// subjects.
+type Matcher struct {
+	templates []*Template
+	byType    map[tapio.EventType][]*reference
+	matches   map[key]*match
+}
+
+type reference struct {
+	template *Template
+	pattern  *pattern
+}
+
+type key struct {
+	template string
+	subject  tapio.Entity
+}
+
+type match struct {
+	seen  [][]sighting // by pattern
+	facts map[string]string
+	cause tapio.Entity
+	last  time.Time
+}
+
+type sighting struct {
+	event *tapio.Event
+	count int
+}
+
+// NewMatcher returns a Matcher for the templates.
+func NewMatcher(templates []*Template) *Matcher {
+	m := &Matcher{
+		templates: templates,
+		byType:    map[tapio.EventType][]*reference{},
+		matches:   map[key]*match{},
+	}
+	for _, t := range templates {
+		for i := range t.patterns {
+			p := &t.patterns[i]
+			for _, typ := range p.types {
+				m.byType[typ] = append(m.byType[typ], &reference{t, p})
+			}
+		}
+	}
+	return m
+}
+
+// Relevant reports whether any template asks for events of the type.
+func (m *Matcher) Relevant(t tapio.EventType) bool { return len(m.byType[t]) > 0 }
+
+// Observe takes in an event. resolve names the subjects of the given sort that
+// the event's entity leads to; weight says how many occurrences one exit
+// stands for. It returns the findings that the event made or added to.
+func (m *Matcher) Observe(ev *tapio.Event, weight int, resolve func(subject string) []tapio.Entity) []*Finding {
+	var out []*Finding
+	for _, r := range m.byType[ev.Type] {
+		if !r.pattern.matches(ev) {
+			continue
+		}
+		for _, subject := range resolve(r.template.Subject) {
+			k := key{r.template.ID, subject}
+			x := m.matches[k]
+			if x == nil {
+				x = &match{seen: make([][]sighting, len(r.template.patterns)), facts: map[string]string{}}
+				m.matches[k] = x
+			}
+			x.add(r, ev, weight, subject)
+			if f := x.finding(r.template, subject, ev.Time); f != nil {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// Forget drops what is older than any window at the given time, and all of a
+// subject that is named.
+func (m *Matcher) Forget(now time.Time) {
+	maps.DeleteFunc(m.matches, func(_ key, x *match) bool { return now.Sub(x.last) > time.Hour })
+}
+
+// Drop forgets what matched on a subject, so that a resolved story starts
+// afresh.
+func (m *Matcher) Drop(subject tapio.Entity) {
+	for _, t := range m.templates {
+		delete(m.matches, key{t.ID, subject})
+	}
+}
+
+func (x *match) add(r *reference, ev *tapio.Event, weight int, subject tapio.Entity) {
+	list := x.seen[r.pattern.index]
+	count := weight
+	if ev.Type == tapio.KubernetesEvent {
+		// A repeated Event object carries its count: the newer replaces the older.
+		count = max(1, ev.Count)
+		list = slices.DeleteFunc(list, func(s sighting) bool {
+			return s.event.Entity == ev.Entity && s.event.Reason == ev.Reason && s.event.Message == ev.Message
+		})
+	}
+	at, _ := slices.BinarySearchFunc(list, ev.Time, func(s sighting, t time.Time) int { return s.event.Time.Compare(t) })
+	list = slices.Insert(list, at, sighting{ev, count})
+	if len(list) > keptEvents {
+		list[1].count += list[0].count
+		list = slices.Delete(list, 1, 2)
+	}
+	x.seen[r.pattern.index] = list
+	if ev.Time.After(x.last) {
+		x.last = ev.Time
+	}
+	x.capture(r, ev, subject)
+}
+
+// capture keeps the facts that the words will need. The newest event wins, and
+// one of a pattern that must match wins over an optional one.
+func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
+	set := func(fact, value string) {
+		if value != "" && (!r.pattern.Optional || x.facts[fact] == "") {
+			x.facts[fact] = value
+		}
+	}
+	if ev.Entity.Kind == tapio.KindPod {
+		set(tapio.FactPodName, ev.Entity.Name)
+	}
+	set(tapio.FactContainer, ev.Entity.Container)
+	set(tapio.FactReason, ev.Reason)
+	set(tapio.FactMessage, oneLine(ev.Message))
+	set(tapio.FactImage, ev.Attrs[tapio.AttrImage])
+	set(tapio.FactRegistry, registryOf(ev.Attrs[tapio.AttrImage]))
+	set(tapio.FactLimit, ev.Attrs[tapio.AttrMemoryLimit])
+	set(tapio.FactResource, ev.Attrs[tapio.AttrResource])
+	set(tapio.FactNodeName, ev.Attrs[tapio.AttrNode])
+	set(tapio.FactLastError, ev.Attrs[tapio.AttrLastError])
+	if ev.Type == tapio.ContainerExit {
+		set(tapio.FactExitCode, ev.Attrs[tapio.AttrExitCode])
+		set(tapio.FactSignal, signalName(ev))
+		if ev.Reason == "Error" {
+			set(tapio.FactLastError, lastLine(ev.Message))
+		}
+	}
+	if ev.Type == tapio.NodePressure {
+		set(tapio.FactCondition, ev.Reason)
+	}
+	for fact, re := range r.pattern.captures {
+		if g := re.FindStringSubmatch(ev.Message); g != nil {
+			set(fact, g[1])
+		}
+	}
+	if !r.pattern.Optional {
+		x.cause = causeEntity(r.template.CauseEntity, subject, ev, x.facts)
+	}
+}
+
+func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[string]string) tapio.Entity {
+	switch spec {
+	case "", "subject":
+		return subject
+	case "container":
+		subject.Container = ev.Entity.Container
+		return subject
+	}
+	kind, fact, _ := strings.Cut(spec, ":")
+	if kind == tapio.FactKind {
+		kind = facts[tapio.FactKind]
+	}
+	e := tapio.Entity{Kind: tapio.Kind(kind), Name: facts[fact]}
+	switch e.Kind {
+	case tapio.KindImage, tapio.KindRegistry, tapio.KindNode:
+	default:
+		e.Namespace = ev.Entity.Namespace
+	}
+	if e.Name == "" || e.Kind == "" {
+		return subject
+	}
+	return e
+}
+
+// finding returns what the match amounts to at the time of its newest event,
+// or nil while a pattern that must match lacks events.
+func (x *match) finding(t *Template, subject tapio.Entity, now time.Time) *Finding {
+	f := &Finding{Template: t, Subject: subject, CauseEntity: x.cause, Facts: maps.Clone(x.facts)}
+	first := true
+	for i := range t.patterns {
+		p := &t.patterns[i]
+		n := 0
+		for _, s := range x.seen[i] {
+			age := x.last.Sub(s.event.Time)
+			if t.TimeWindow > 0 && age > time.Duration(t.TimeWindow) && !p.Optional {
+				continue
+			}
+			if p.MaxAge > 0 && now.Sub(s.event.Time) > time.Duration(p.MaxAge) {
+				continue
+			}
+			n += s.count
+			f.Evidence = append(f.Evidence, s.event)
+			if p.Optional {
+				continue
+			}
+			if f.First.IsZero() || s.event.Time.Before(f.First) {
+				f.First = s.event.Time
+			}
+			if s.event.Time.After(f.Last) {
+				f.Last = s.event.Time
+			}
+		}
+		if !p.Optional {
+			if n < max(1, p.MinCount) {
+				return nil
+			}
+			if first {
+				f.Count, first = n, false
+			}
+		}
+	}
+	slices.SortStableFunc(f.Evidence, func(a, b *tapio.Event) int {
+		if c := a.Time.Compare(b.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	f.Evidence = slices.CompactFunc(f.Evidence, func(a, b *tapio.Event) bool { return a.ID == b.ID })
+	return f
+}
+
+// Compare orders findings: the one to believe first. Rank decides, then
+// standing, then which came first, then the template's ID.
+func (f *Finding) Compare(o *Finding) int {
+	if c := f.Template.order - o.Template.order; c != 0 {
+		return c
+	}
+	if c := standingOrder(f.Template.Standing) - standingOrder(o.Template.Standing); c != 0 {
+		return c
+	}
+	if c := o.Last.Compare(f.Last); c != 0 {
+		return c
+	}
+	return strings.Compare(f.Template.ID, o.Template.ID)
+}
+
+func standingOrder(s tapio.Standing) int {
+	return slices.Index([]tapio.Standing{tapio.StandingCertain, tapio.StandingLikely, tapio.StandingPossible, tapio.StandingUnknown}, s)
+}
+
+// IsSymptom reports whether the template names what hurts, not why.
+func (t *Template) IsSymptom() bool { return t.Rank == tapio.RankSymptom }
+
+// Types returns the event types that the template must see.
+func (t *Template) Types() []tapio.EventType {
+	var out []tapio.EventType
+	for _, p := range t.patterns {
+		if !p.Optional {
+			out = append(out, p.types...)
+		}
+	}
+	return out
+}
+
+// Requires reports whether events of the type count towards the template's
+// match, and how many it must see.
+func (t *Template) Requires(typ tapio.EventType) (min int, ok bool) {
+	for _, p := range t.patterns {
+		if !p.Optional && slices.Contains(p.types, typ) {
+			return max(1, p.MinCount), true
+		}
+	}
+	return 0, false
+}
+
+// oneLine bounds a message to what a sentence can hold.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > 300 {
+		return string(r[:299]) + "…"
+	}
+	return s
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return oneLine(lines[len(lines)-1])
+}
+
+// registryOf returns the host of an image reference, as the container runtime
+// reads it: a first element without a dot or a port is no host.
+func registryOf(image string) string {
+	if image == "" {
+		return ""
+	}
+	host, _, ok := strings.Cut(image, "/")
+	if !ok || (!strings.ContainsAny(host, ".:") && host != "localhost") {
+		return "docker.io"
+	}
+	return host
+}
+
+// signalName names the signal that ended a container, where its exit code or
+// the runtime tells: 128 plus its number, by the convention of shells.
+func signalName(ev *tapio.Event) string {
+	n := ev.Int(tapio.AttrSignal)
+	if code := ev.Int(tapio.AttrExitCode); n == 0 && code > 128 && code < 160 {
+		n = code - 128
+	}
+	switch syscall.Signal(n) {
+	case syscall.SIGILL:
+		return "SIGILL"
+	case syscall.SIGABRT:
+		return "SIGABRT"
+	case syscall.SIGBUS:
+		return "SIGBUS"
+	case syscall.SIGFPE:
+		return "SIGFPE"
+	case syscall.SIGKILL:
+		return "SIGKILL"
+	case syscall.SIGSEGV:
+		return "SIGSEGV"
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGINT:
+		return "SIGINT"
+	}
+	return ""
+}

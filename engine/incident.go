@@ -1,0 +1,429 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/engine/diagnosis"
+)
+
+// incident is a story in the making: what the engine knows of it beyond its
+// last revision.
+type incident struct {
+	subject  tapio.Entity
+	status   tapio.Status
+	findings map[string]*diagnosis.Finding // by template and subject
+	chosen   *diagnosis.Finding
+	against  map[*diagnosis.Finding]string
+
+	affected map[tapio.Entity]bool // workloads, bare pods, Services, nodes
+	pods     map[string]bool       // namespace/name
+	timeline []tapio.StoryEvent
+	evidence []tapio.Evidence
+	cited    map[string]bool // IDs in evidence
+	counted  map[string]bool // IDs in the timeline's counts
+	gaps     []tapio.Gap
+	news     []tapio.News
+	trigger  *tapio.Trigger
+	asked    map[string]bool // container IDs whose log was asked for
+
+	onset     time.Time // event time of the first symptom
+	found     time.Time // engine time of the first finding
+	lastBad   time.Time // engine time when it was last seen failing
+	well      time.Time // engine time since when all is well; zero while not
+	opened    time.Time
+	resolved  time.Time
+	emitted   time.Time
+	patience  time.Time     // held back until then, whatever the template says
+	longest   time.Duration // longest run of a container before it failed
+	severity  tapio.Severity
+	scope     tapio.Scope
+	lastError string
+	fresh     bool // changed since the last revision
+	backlog   bool
+
+	last         tapio.Story // the last revision; its ID once it is opened
+	absorbedInto *incident
+	absorbed     []string
+	follows      string
+}
+
+func (inc *incident) addNews(n tapio.News) {
+	inc.news = append(inc.news, n)
+	inc.fresh = true
+}
+
+// find returns the live incident that the finding belongs to: the one on the
+// same subject, or with the same cause, or which hurts the subject already.
+func (e *Engine) find(f *diagnosis.Finding) *incident {
+	for _, inc := range e.live {
+		if inc.subject == f.Subject {
+			return e.top(inc)
+		}
+	}
+	for _, inc := range e.live {
+		if inc.status == tapio.StatusResolved || inc.absorbedInto != nil {
+			continue
+		}
+		if c := inc.chosen; c != nil && c.Template == f.Template && c.CauseEntity == f.CauseEntity && shared(f.CauseEntity.Kind) {
+			return inc
+		}
+		if inc.affected[f.Subject] && f.Template.IsSymptom() {
+			return inc
+		}
+		if f.Subject.Kind == tapio.KindService && f.Template.IsSymptom() && e.serves(f.Subject, inc) {
+			return inc
+		}
+	}
+	return nil
+}
+
+// top follows absorption to the story that is told. A parent that has been
+// resolved and forgotten leaves the child to itself.
+func (e *Engine) top(inc *incident) *incident {
+	for inc.absorbedInto != nil {
+		inc = inc.absorbedInto
+	}
+	return inc
+}
+
+// shared reports whether one object of the kind can be the fault of many
+// workloads: then it is one story.
+func shared(k tapio.Kind) bool {
+	switch k {
+	case tapio.KindNode, tapio.KindRegistry, tapio.KindImage, tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota:
+		return true
+	}
+	return false
+}
+
+// serves reports whether the Service stands before a workload of the incident.
+func (e *Engine) serves(svc tapio.Entity, inc *incident) bool {
+	for w := range inc.affected {
+		if w.Namespace == svc.Namespace && (w.Kind.IsWorkload() || w.Kind == tapio.KindPod) && slices.Contains(e.graph.ServicesOf(w), svc) {
+			return true
+		}
+	}
+	return false
+}
+
+// attach adds a finding to its incident, or begins one.
+func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
+	inc := e.find(f)
+	if inc != nil && inc.status == tapio.StatusResolved && !e.failsAgain(inc, f, ev) {
+		return
+	}
+	if inc == nil {
+		if _, ignored := e.graph.Owner(f.Subject); ignored {
+			return
+		}
+		inc = &incident{
+			subject:  f.Subject,
+			status:   tapio.StatusSuspected,
+			findings: map[string]*diagnosis.Finding{},
+			affected: map[tapio.Entity]bool{},
+			pods:     map[string]bool{},
+			cited:    map[string]bool{},
+			counted:  map[string]bool{},
+			asked:    map[string]bool{},
+			onset:    f.First,
+			found:    e.now,
+			lastBad:  e.now,
+			backlog:  e.opts.Backlog && ev.Listed,
+		}
+		e.live = append(e.live, inc)
+	}
+	if !ev.Listed {
+		inc.backlog = false
+	}
+	if inc.status == tapio.StatusResolved && inc.found.Before(inc.resolved) {
+		inc.found = e.now
+	}
+	inc.findings[f.Template.ID+" "+f.Subject.String()] = f
+	if f.First.Before(inc.onset) && inc.status == tapio.StatusSuspected {
+		inc.onset = f.First
+	}
+	inc.affected[f.Subject] = true
+	inc.lastBad = e.now
+	inc.fresh = true
+	for _, x := range f.Evidence {
+		e.record(inc, x, tapio.RoleSymptom)
+		if x.Entity.Kind == tapio.KindPod {
+			inc.addPod(x.Entity)
+			if w := e.graph.Workload(x.Entity); f.Subject.Kind != tapio.KindService {
+				inc.affected[w] = true
+			}
+		}
+	}
+	e.askForLog(inc, ev)
+	e.diagnose(inc)
+}
+
+// failsAgain reports whether the finding rests on something newer than the
+// resolution: then the story is reopened.
+func (e *Engine) failsAgain(inc *incident, f *diagnosis.Finding, ev *tapio.Event) bool {
+	if !ev.Time.After(inc.resolved) && !ev.Seen.After(inc.resolved) {
+		return false
+	}
+	// Evidence from before the resolution proves nothing now: what is left must
+	// match by itself.
+	fresh := 0
+	min, asked := f.Template.Requires(ev.Type)
+	for _, x := range f.Evidence {
+		if x.Type == ev.Type && x.Time.After(inc.resolved) {
+			fresh += max(1, e.weight(x))
+		}
+	}
+	if asked && fresh < min && ev.Type != tapio.KubernetesEvent {
+		return false
+	}
+	return true
+}
+
+func (inc *incident) addPod(p tapio.Entity) {
+	if len(inc.pods) < maxPods {
+		inc.pods[p.Namespace+"/"+p.Name] = true
+	}
+}
+
+// askForLog wants the last lines of a container that ended by itself.
+func (e *Engine) askForLog(inc *incident, ev *tapio.Event) {
+	if ev.Type != tapio.ContainerExit || ev.Reason != "Error" && ev.Reason != "Completed" && ev.Reason != "OOMKilled" {
+		return
+	}
+	id := ev.Attrs[tapio.AttrContainerID]
+	if inc.asked[id] || len(inc.asked) >= 3 || !e.graph.Exists(ev.Entity) {
+		return
+	}
+	inc.asked[id] = true
+	e.wants = append(e.wants, tapio.Want{Kind: tapio.WantLog, Entity: ev.Entity, Previous: ev.Int(tapio.AttrRestarts) > 0})
+}
+
+// diagnose chooses the finding that explains the incident best.
+func (e *Engine) diagnose(inc *incident) {
+	all := slices.SortedFunc(maps.Values(inc.findings), func(a, b *diagnosis.Finding) int {
+		if c := a.Compare(b); c != 0 {
+			return c
+		}
+		return a.Subject.Compare(b.Subject)
+	})
+	if len(all) == 0 {
+		return
+	}
+	inc.against = map[*diagnosis.Finding]string{}
+	for _, f := range all {
+		if g := explainedAway(f, all, e.weight); g != nil {
+			inc.against[f] = "explained by: " + g.Template.Name
+		} else if e.overtaken(f, all) {
+			inc.against[f] = "no longer so: the container or pod has got past it"
+		}
+	}
+	best := all[0]
+	for _, f := range all {
+		if inc.against[f] == "" {
+			best = f
+			break
+		}
+	}
+	was := inc.chosen
+	inc.chosen = best
+	if was == nil || was.Template != best.Template || was.CauseEntity != best.CauseEntity {
+		inc.fresh = true
+		inc.addRoles(best)
+		if was != nil && inc.status == tapio.StatusOpen && was.Template.Cause != best.Template.Cause {
+			inc.addNews(tapio.News{
+				Kind: tapio.NewsCause, Time: best.First,
+				Was: string(was.Template.Cause), Now: string(best.Template.Cause), Evidence: evidenceIDs(best),
+			})
+		}
+	}
+}
+
+// explainedAway returns the finding that explains so much of f's evidence on
+// the same container that what is left would not match: the exit that follows
+// a kill for a failed probe says nothing of its own.
+func explainedAway(f *diagnosis.Finding, all []*diagnosis.Finding, weight func(*tapio.Event) int) *diagnosis.Finding {
+	for _, g := range all {
+		if g == f {
+			continue
+		}
+		for _, x := range g.Template.Explains {
+			min, asked := f.Template.Requires(tapio.EventType(x.Symptom))
+			if x.Over != "self" || !asked {
+				continue
+			}
+			left := 0
+			for _, ev := range f.Evidence {
+				if ev.Type == tapio.EventType(x.Symptom) && !follows(ev, g) {
+					left += weight(ev)
+				}
+			}
+			if left < min {
+				return g
+			}
+		}
+	}
+	return nil
+}
+
+// killGrace is how long after a kill the exit may come: the longest
+// termination grace period that people use, with a margin.
+const killGrace = 90 * time.Second
+
+// follows reports whether the event came on the same container within the
+// grace after one of the finding's, or together with it.
+func follows(ev *tapio.Event, g *diagnosis.Finding) bool {
+	for _, k := range g.Evidence {
+		same := k.Entity.Object() == ev.Entity.Object() && (k.Entity.Container == ev.Entity.Container || k.Entity.Container == "")
+		if d := ev.Time.Sub(k.Time); same && d >= -5*time.Second && d <= killGrace {
+			return true
+		}
+	}
+	return false
+}
+
+// overtaken reports whether everything the finding rests on has moved past it,
+// while a newer finding has not.
+func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding) bool {
+	newer := false
+	for _, g := range all {
+		newer = newer || g != f && g.Last.After(f.Last) && !g.Template.IsSymptom()
+	}
+	if !newer {
+		return false
+	}
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); asked && e.holds(ev) {
+			return false
+		}
+	}
+	return true
+}
+
+// holds reports whether what the event says may still be so.
+func (e *Engine) holds(ev *tapio.Event) bool {
+	if ev.Entity.Kind != tapio.KindPod {
+		return true
+	}
+	if !e.graph.Exists(ev.Entity) {
+		return false
+	}
+	p := e.graph.State(ev.Entity).Pod
+	switch ev.Type {
+	case tapio.PodUnschedulable:
+		return p != nil && !p.Scheduled
+	case tapio.ContainerWaiting:
+		for _, c := range p.Containers {
+			if c.Name == ev.Entity.Container {
+				return c.State == "waiting"
+			}
+		}
+	}
+	return true
+}
+
+func evidenceIDs(f *diagnosis.Finding) []string {
+	var out []string
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); asked && len(out) < 10 {
+			out = append(out, ev.ID)
+		}
+	}
+	return out
+}
+
+// failing reports whether anything affected is not well now. regardless leaves
+// out the grace for pods that start.
+func (e *Engine) failing(inc *incident, regardless bool) bool {
+	t := inc.chosen.Template
+	for entity := range inc.affected {
+		h := e.graph.Health(entity)
+		if h.Healthy {
+			continue
+		}
+		if !regardless && t.StartupGrace > 0 && e.onlyStarting(entity, time.Duration(t.StartupGrace)) {
+			continue
+		}
+		return true
+	}
+	if _, exits := t.Requires(tapio.ContainerExit); exits && !regardless {
+		// Between two crashes a container may look well.
+		return e.looping(inc) && e.now.Sub(inc.lastBad) < e.quiet(inc)
+	}
+	return false
+}
+
+// looping reports whether a container of the incident failed twice or more and
+// the pods that did are still there.
+func (e *Engine) looping(inc *incident) bool {
+	if inc.chosen.Count < 2 {
+		return false
+	}
+	for _, ev := range inc.chosen.Evidence {
+		if ev.Type == tapio.ContainerExit && e.graph.Exists(ev.Entity) {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyStarting reports whether all that is not ready of the entity is pods that
+// may still be on their way up.
+func (e *Engine) onlyStarting(entity tapio.Entity, grace time.Duration) bool {
+	var pods []*tapio.State
+	switch {
+	case entity.Kind == tapio.KindService:
+		pods = e.graph.Selected(entity)
+	case entity.Kind.IsWorkload(), entity.Kind == tapio.KindPod:
+		if s := e.graph.State(entity); s.Workload != nil && s.Workload.Stuck {
+			return false
+		}
+		pods = e.graph.Pods(entity)
+	default:
+		return false
+	}
+	starting := false
+	for _, p := range pods {
+		if p.Pod.Ready || p.Pod.Terminating || p.Pod.Phase == "Succeeded" || p.Pod.Phase == "Failed" {
+			continue
+		}
+		if !e.graph.Starting(p.Entity, e.now, grace) {
+			return false
+		}
+		starting = true
+	}
+	return starting
+}
+
+// quiet is how long the incident must be well to be over. What crashes after a
+// minute is not well after one: twice the longest run so far, up to 10 min.
+func (e *Engine) quiet(inc *incident) time.Duration {
+	return max(e.opts.Quiet, min(2*inc.longest, 10*time.Minute))
+}
+
+// storyID names the incident alike on every engine that sees it.
+func (e *Engine) storyID(inc *incident) string {
+	sum := sha256.Sum256([]byte(e.opts.Cluster + "\x00" + inc.subject.String() + "\x00" + strconv.FormatInt(inc.onset.Unix(), 10)))
+	return tapio.ShortHash(sum[:])[:10]
+}
+
+// worse returns the worse of two severities.
+func worse(a, b tapio.Severity) tapio.Severity {
+	if a != "" && a.Level() <= b.Level() {
+		return a
+	}
+	return b
+}
+
+func downText(s tapio.Scope) string {
+	text := fmt.Sprintf("%d of %d pods down", s.PodsDown, s.PodsWanted)
+	if s.ServicesDown > 0 {
+		text += fmt.Sprintf(", %d Service(s) without a ready endpoint", s.ServicesDown)
+	}
+	return text
+}

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/engine/diagnosis"
+)
+
+// revise makes the incident's next revision.
+func (e *Engine) revise(inc *incident) tapio.Story {
+	t := inc.chosen.Template
+	if inc.severity == "" {
+		inc.severity = e.severityOf(inc)
+	}
+	inc.markDecisive()
+	owner, _ := e.graph.Owner(inc.subject)
+	if !e.graph.Exists(inc.subject) && owner == (tapio.Owner{}) {
+		owner = inc.last.Owner
+	}
+	s := tapio.Story{
+		ID:       inc.last.ID,
+		Revision: inc.last.Revision + 1,
+		Cluster:  e.opts.Cluster,
+		Status:   inc.status,
+		Severity: inc.severity,
+		Template: t.ID,
+
+		Timestamp: inc.onset,
+		Opened:    inc.opened,
+		Updated:   e.now,
+		Resolved:  inc.resolved,
+
+		Cause:       t.Cause,
+		CauseEntity: inc.chosen.CauseEntity,
+		Standing:    t.Standing,
+		Trigger:     inc.trigger,
+		Hypotheses:  e.hypotheses(inc),
+
+		Subject:         inc.subject,
+		Affected:        slices.SortedFunc(maps.Keys(inc.affected), tapio.Entity.Compare),
+		AffectedPods:    slices.Sorted(maps.Keys(inc.pods)),
+		RelatedServices: e.relatedServices(inc),
+		WorkloadType:    string(inc.subject.Kind),
+		BusinessService: owner.Service,
+		Scope:           inc.scope,
+		Owner:           owner,
+
+		Timeline: slices.Clone(inc.timeline),
+		Evidence: slices.Clone(inc.evidence),
+		Gaps:     slices.Clone(inc.gaps),
+		News:     inc.news,
+
+		Absorbed: slices.Clone(inc.absorbed),
+		Follows:  inc.follows,
+		Backlog:  inc.backlog,
+	}
+	if inc.absorbedInto != nil {
+		s.AbsorbedInto = inc.absorbedInto.last.ID
+	}
+	for _, p := range slices.Backward(e.past[inc.subject]) {
+		if p.id != s.ID && p.cause == s.Cause && len(s.SimilarIncidents) < 5 && !slices.Contains(s.SimilarIncidents, p.id) {
+			s.SimilarIncidents = append(s.SimilarIncidents, p.id)
+		}
+	}
+	switch end := s.Resolved; {
+	case end.IsZero():
+		s.Duration = s.Updated.Sub(s.Timestamp)
+	default:
+		s.Duration = end.Sub(s.Timestamp)
+	}
+	if s.Cause == tapio.CauseUnknown {
+		s.Standing = tapio.StandingUnknown
+		s.Checked = e.checked(inc)
+	}
+	s.Facts = e.facts(inc, s.RelatedServices)
+	inc.news = nil
+	inc.fresh = false
+	inc.emitted = e.now
+	inc.last = s
+	return s
+}
+
+func (e *Engine) hypotheses(inc *incident) []tapio.Hypothesis {
+	out := []tapio.Hypothesis{hypothesis(inc.chosen, "")}
+	out[0].Chosen = true
+	rest := slices.SortedFunc(maps.Values(inc.findings), func(a, b *diagnosis.Finding) int {
+		if c := a.Compare(b); c != 0 {
+			return c
+		}
+		return a.Subject.Compare(b.Subject)
+	})
+	for _, f := range rest {
+		if f != inc.chosen && len(out) < 6 {
+			why := inc.against[f]
+			if why == "" {
+				why = "less upstream than: " + inc.chosen.Template.Name
+			}
+			out = append(out, hypothesis(f, why))
+		}
+	}
+	return out
+}
+
+func hypothesis(f *diagnosis.Finding, against string) tapio.Hypothesis {
+	h := tapio.Hypothesis{
+		Template: f.Template.ID, Cause: f.Template.Cause, Entity: f.CauseEntity,
+		Standing: f.Template.Standing, For: evidenceIDs(f),
+	}
+	if against != "" {
+		h.Against = []string{against}
+	}
+	return h
+}
+
+// checked lists what could have explained what is seen and did not: the checks
+// of the templates that ask for the same kinds of events.
+func (e *Engine) checked(inc *incident) []string {
+	var out []string
+	for _, t := range e.opts.Templates {
+		c := e.templates[t.ID]
+		if t.Check == "" || t.Subject != inc.chosen.Template.Subject || c == inc.chosen.Template {
+			continue
+		}
+		for _, typ := range c.Types() {
+			if _, asked := inc.chosen.Template.Requires(typ); asked {
+				out = append(out, t.Check)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (e *Engine) relatedServices(inc *incident) []string {
+	set := map[string]bool{}
+	if inc.subject.Kind == tapio.KindService {
+		set[inc.subject.Namespace+"/"+inc.subject.Name] = true
+	}
+	for entity := range inc.affected {
+		switch {
+		case entity.Kind == tapio.KindService:
+			set[entity.Namespace+"/"+entity.Name] = true
+		case entity.Kind.IsWorkload() || entity.Kind == tapio.KindPod:
+			for _, svc := range e.graph.ServicesOf(entity) {
+				set[svc.Namespace+"/"+svc.Name] = true
+			}
+		}
+	}
+	for _, svc := range inc.last.RelatedServices {
+		set[svc] = true // it was, even if it or its pods are gone now
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// facts gathers the variables for the words.
+func (e *Engine) facts(inc *incident, services []string) map[string]string {
+	f := maps.Clone(inc.chosen.Facts)
+	if f == nil {
+		f = map[string]string{}
+	}
+	put := func(key, value string) {
+		if value != "" {
+			f[key] = value
+		}
+	}
+	put(tapio.FactWorkload, inc.subject.Name)
+	put(tapio.FactNamespace, inc.subject.Namespace)
+	put(tapio.FactRef, inc.subject.Kind.Kubectl()+"/"+inc.subject.Name)
+	if inc.chosen.Count > 0 {
+		put(tapio.FactFailures, strconv.Itoa(e.failures(inc)))
+	}
+	if inc.lastError != "" {
+		put(tapio.FactLastError, inc.lastError)
+	}
+	if len(services) > 0 && f[tapio.FactServiceName] == "" {
+		_, name := splitName(services[0])
+		put(tapio.FactServiceName, name)
+	}
+	switch inc.subject.Kind {
+	case tapio.KindNode:
+		put(tapio.FactNodeName, inc.subject.Name)
+	case tapio.KindService:
+		put(tapio.FactServiceName, inc.subject.Name)
+		if s := e.graph.State(inc.subject); s != nil && s.Service != nil {
+			put(tapio.FactSelector, formatLabels(s.Service.Selector))
+		}
+	}
+	evicted, lost := 0, 0
+	for _, t := range inc.timeline {
+		switch t.Type {
+		case tapio.PodEvicted:
+			evicted += t.Count
+		case tapio.EndpointsRemoved:
+			before, _ := t.Data[tapio.AttrReadyBefore].(string)
+			after, _ := t.Data[tapio.AttrReadyAfter].(string)
+			b, _ := strconv.Atoi(before)
+			a, _ := strconv.Atoi(after)
+			lost += max(0, b-a)
+		}
+	}
+	if evicted > 0 {
+		put(tapio.FactEvicted, strconv.Itoa(evicted))
+	}
+	if lost > 0 {
+		put(tapio.FactLost, strconv.Itoa(lost))
+	}
+	return f
+}
+
+// failures is how often what the chosen template counts has been seen, over
+// the whole story.
+func (e *Engine) failures(inc *incident) int {
+	n := 0
+	for _, t := range inc.timeline {
+		if min, asked := inc.chosen.Template.Requires(t.Type); asked && min > 1 {
+			n += t.Count
+		}
+	}
+	return max(n, inc.chosen.Count)
+}
+
+func splitName(s string) (namespace, name string) {
+	for i := range s {
+		if s[i] == '/' {
+			return s[:i], s[i+1:]
+		}
+	}
+	return "", s
+}
+
+// revive makes an incident of a story that an earlier run told.
+func (e *Engine) revive(s tapio.Story) {
+	t := e.templates[s.Template]
+	if t == nil {
+		return // its template was removed; what fails now begins a new story
+	}
+	f := &diagnosis.Finding{
+		Template: t, Subject: s.Subject, CauseEntity: s.CauseEntity, Facts: maps.Clone(s.Facts),
+		First: s.Timestamp, Last: s.Timestamp,
+	}
+	inc := &incident{
+		subject: s.Subject, status: s.Status, chosen: f,
+		findings: map[string]*diagnosis.Finding{t.ID + " " + s.Subject.String(): f},
+		affected: map[tapio.Entity]bool{}, pods: map[string]bool{},
+		cited: map[string]bool{}, counted: map[string]bool{}, asked: map[string]bool{},
+		timeline: slices.Clone(s.Timeline), evidence: slices.Clone(s.Evidence), gaps: slices.Clone(s.Gaps),
+		trigger: s.Trigger, onset: s.Timestamp, found: s.Opened, lastBad: s.Updated,
+		opened: s.Opened, resolved: s.Resolved, emitted: s.Updated, severity: s.Severity, scope: s.Scope,
+		lastError: s.Facts[tapio.FactLastError], absorbed: slices.Clone(s.Absorbed), follows: s.Follows,
+		backlog: s.Backlog, last: s,
+	}
+	if s.Status == tapio.StatusResolved {
+		clear(inc.findings)
+	}
+	for _, a := range s.Affected {
+		inc.affected[a] = true
+	}
+	for _, p := range s.AffectedPods {
+		inc.pods[p] = true
+	}
+	for _, x := range s.Evidence {
+		inc.cited[x.ID], inc.counted[x.ID] = true, true
+		e.seen[x.ID] = s.Updated
+	}
+	for i := range inc.timeline {
+		inc.counted[inc.timeline[i].ID] = true
+		e.seen[inc.timeline[i].ID] = s.Updated
+		restoreData(inc.timeline[i].Data)
+	}
+	e.live = append(e.live, inc)
+	e.isRestored = true
+}

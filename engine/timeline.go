@@ -1,0 +1,305 @@
+package engine
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/engine/diagnosis"
+)
+
+// record puts an event into the incident's evidence and timeline. The same
+// thing happening again to the same workload adds to its line's count.
+func (e *Engine) record(inc *incident, ev *tapio.Event, role tapio.Role) {
+	if !inc.cited[ev.ID] && len(inc.evidence) < maxEvidence {
+		inc.cited[ev.ID] = true
+		inc.evidence = append(inc.evidence, tapio.Evidence{
+			ID: ev.ID, Time: ev.Time, Source: ev.Source, Type: ev.Type, Entity: ev.Entity, Text: evidenceText(ev),
+		})
+	}
+	if inc.counted[ev.ID] || ev.Type == tapio.ContainerLog {
+		return
+	}
+	inc.counted[ev.ID] = true
+	inc.fresh = true
+	if started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt]); err == nil && ev.Type == tapio.ContainerExit {
+		inc.longest = max(inc.longest, ev.Time.Sub(started))
+	}
+	count := 1
+	if ev.Type == tapio.KubernetesEvent {
+		count = max(1, ev.Count)
+	}
+	group := e.group(ev.Entity)
+	for i := range inc.timeline {
+		t := &inc.timeline[i]
+		if t.Type != ev.Type || t.Data["reason"] != ev.Reason && ev.Reason != "" || e.group(t.Entity) != group || once(ev.Type) {
+			continue
+		}
+		if ev.Type == tapio.KubernetesEvent {
+			if t.Data["message"] != bounded(ev.Message) {
+				continue
+			}
+			t.Count = max(t.Count, count)
+		} else {
+			t.Count += count
+		}
+		t.Last = maxTime(maxTime(t.Last, t.Timestamp), ev.Time)
+		if ev.Time.Before(t.Timestamp) {
+			t.Timestamp = ev.Time
+			e.sortTimeline(inc)
+		}
+		return
+	}
+	if len(inc.timeline) >= maxTimeline && role != tapio.RoleChange && role != tapio.RoleRecovery {
+		return
+	}
+	inc.timeline = append(inc.timeline, tapio.StoryEvent{
+		ID: ev.ID, Timestamp: ev.Time, Count: count, Source: ev.Source, Type: ev.Type, Role: role,
+		Entity: ev.Entity, Severity: ev.Severity, Data: data(ev),
+	})
+	e.sortTimeline(inc)
+}
+
+// once reports whether each event of the type is a line of its own.
+func once(t tapio.EventType) bool {
+	switch t {
+	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged,
+		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.WorkloadAvailable, tapio.NodeReady:
+		return true
+	}
+	return false
+}
+
+// group is what repeats are counted on: the container of that name in any pod
+// of the workload.
+func (e *Engine) group(entity tapio.Entity) tapio.Entity {
+	g := e.graph.Workload(entity)
+	g.Container = entity.Container
+	return g
+}
+
+func (e *Engine) sortTimeline(inc *incident) {
+	slices.SortStableFunc(inc.timeline, func(a, b tapio.StoryEvent) int { return a.Timestamp.Compare(b.Timestamp) })
+}
+
+func data(ev *tapio.Event) map[string]any {
+	d := make(map[string]any, len(ev.Attrs)+3)
+	for k, v := range ev.Attrs {
+		d[k] = bounded(v)
+	}
+	if ev.Reason != "" {
+		d["reason"] = ev.Reason
+	}
+	if ev.Message != "" {
+		d["message"] = bounded(ev.Message)
+	}
+	if len(ev.Changes) > 0 {
+		d["changes"] = ev.Changes
+	}
+	return d
+}
+
+// bounded cuts a text to the 2,000 bytes that evidence may hold, on a rune.
+func bounded(s string) string {
+	const most = 2000
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most-3], "") + "…"
+}
+
+func evidenceText(ev *tapio.Event) string {
+	var parts []string
+	for _, p := range []string{ev.Reason, ev.Message} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	if code := ev.Attrs[tapio.AttrExitCode]; code != "" {
+		parts = append(parts, "exit code "+code)
+	}
+	for _, c := range ev.Changes {
+		parts = append(parts, c.Field+": "+c.From+" → "+c.To)
+	}
+	return bounded(strings.Join(parts, ": "))
+}
+
+// addRoles marks what the chosen finding must see as the cause, and everything
+// else that was one before as a symptom.
+func (inc *incident) addRoles(f *diagnosis.Finding) {
+	cause := map[string]bool{}
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); asked {
+			cause[ev.ID] = true
+		}
+	}
+	for i := range inc.timeline {
+		t := &inc.timeline[i]
+		switch {
+		case cause[t.ID] && t.Role == tapio.RoleSymptom:
+			t.Role = tapio.RoleCause
+		case t.Role == tapio.RoleCause && !cause[t.ID]:
+			t.Role = tapio.RoleSymptom
+		}
+	}
+}
+
+// markDecisive picks the lines of the root message: the trigger, the first
+// sign of the cause and what it led to last.
+func (inc *incident) markDecisive() {
+	picked := 0
+	pick := func(i int) {
+		if i >= 0 && !inc.timeline[i].Decisive && picked < 3 {
+			inc.timeline[i].Decisive = true
+			picked++
+		}
+	}
+	first := func(role tapio.Role) int {
+		return slices.IndexFunc(inc.timeline, func(t tapio.StoryEvent) bool { return t.Role == role })
+	}
+	last := func(roles ...tapio.Role) int {
+		for i := len(inc.timeline) - 1; i >= 0; i-- {
+			if slices.Contains(roles, inc.timeline[i].Role) && !inc.timeline[i].Decisive {
+				return i
+			}
+		}
+		return -1
+	}
+	for i := range inc.timeline {
+		inc.timeline[i].Decisive = false
+	}
+	pick(first(tapio.RoleTrigger))
+	pick(first(tapio.RoleCause))
+	pick(last(tapio.RoleChange))
+	pick(last(tapio.RoleEffect))
+	pick(last(tapio.RoleSymptom, tapio.RoleCause))
+	pick(last(tapio.RoleEffect, tapio.RoleSymptom))
+}
+
+// gather takes in the effects and changes that were seen before the incident
+// was known, and those on the Services before its workloads.
+func (e *Engine) gather(inc *incident) {
+	for _, entity := range e.concerned(inc) {
+		for _, ev := range e.recent[entity] {
+			if ev.Type == tapio.EndpointsRemoved && !ev.Time.Before(inc.onset.Add(-30*time.Second)) {
+				e.record(inc, ev, tapio.RoleEffect)
+			}
+		}
+	}
+	inc.addRoles(inc.chosen)
+}
+
+// concerned lists the objects whose changes and effects belong to the
+// incident: what it affects, the Services before that, the ConfigMaps and
+// Secrets its pods name, and the object at fault.
+func (e *Engine) concerned(inc *incident) []tapio.Entity {
+	set := map[tapio.Entity]bool{inc.subject: true}
+	if inc.chosen != nil {
+		set[inc.chosen.CauseEntity.Object()] = true
+	}
+	for entity := range inc.affected {
+		set[entity] = true
+		if entity.Kind == tapio.KindNode || entity.Kind == tapio.KindService {
+			continue
+		}
+		for _, svc := range e.graph.ServicesOf(entity) {
+			set[svc] = true
+		}
+		for _, p := range e.graph.Pods(entity) {
+			for _, r := range p.Pod.References {
+				set[r] = true
+			}
+		}
+	}
+	out := make([]tapio.Entity, 0, len(set))
+	for entity := range set {
+		out = append(out, entity)
+	}
+	slices.SortFunc(out, tapio.Entity.Compare)
+	return out
+}
+
+// follow gives an event that no template asks for to the incidents it concerns.
+func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
+	if !told(ev) {
+		return nil
+	}
+	var out []tapio.Story
+	for _, inc := range e.live {
+		if inc.absorbedInto != nil || inc.status == tapio.StatusResolved || !e.concerns(inc, ev) {
+			continue
+		}
+		switch ev.Type {
+		case tapio.ContainerLog:
+			e.learn(inc, ev)
+		case tapio.EndpointsRemoved:
+			e.record(inc, ev, tapio.RoleEffect)
+		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodePressureEnded, tapio.JobComplete:
+			if ev.Time.After(inc.onset) {
+				e.record(inc, ev, tapio.RoleRecovery)
+			}
+		case tapio.KubernetesEvent: // the autoscaler is at work
+			inc.patience = e.now.Add(5 * time.Minute)
+		default:
+			if !ev.Time.After(inc.onset.Add(triggerSlack)) {
+				e.findTrigger(inc)
+				break
+			}
+			e.record(inc, ev, tapio.RoleChange)
+			if inc.status == tapio.StatusOpen {
+				inc.addNews(tapio.News{Kind: tapio.NewsChange, Time: ev.Time, Now: string(ev.Type), Evidence: []string{ev.ID}})
+			}
+		}
+		if inc.status == tapio.StatusOpen && len(inc.news) > 0 {
+			out = append(out, e.revise(inc))
+		}
+	}
+	return out
+}
+
+func (e *Engine) concerns(inc *incident, ev *tapio.Event) bool {
+	entity := ev.Entity.Object()
+	if inc.affected[entity] || entity.Kind == tapio.KindPod && inc.affected[e.graph.Workload(entity)] {
+		return true
+	}
+	switch entity.Kind {
+	case tapio.KindService:
+		return inc.subject.Kind != tapio.KindNode && e.serves(entity, inc)
+	case tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota:
+		return slices.Contains(e.concerned(inc), entity)
+	}
+	return false
+}
+
+// learn takes in the log lines that were wanted. A log is judged together with
+// an exit of the incident's own containers only.
+func (e *Engine) learn(inc *incident, ev *tapio.Event) {
+	if _, asked := inc.chosen.Template.Requires(tapio.ContainerExit); !asked {
+		return
+	}
+	e.record(inc, ev, tapio.RoleSymptom)
+	line := ev.Attrs[tapio.AttrLastError]
+	if line == "" || line == inc.lastError {
+		return
+	}
+	first := inc.lastError == ""
+	inc.lastError = line
+	inc.fresh = true
+	if first && inc.status == tapio.StatusOpen {
+		inc.addNews(tapio.News{Kind: tapio.NewsLog, Time: ev.Time, Now: line, Evidence: []string{ev.ID}})
+	}
+}
+
+// restoreData gives timeline data back the type it had before it was stored.
+func restoreData(d map[string]any) {
+	raw, ok := d["changes"].([]any)
+	if !ok {
+		return
+	}
+	var changes []tapio.Change
+	if b, err := json.Marshal(raw); err == nil && json.Unmarshal(b, &changes) == nil {
+		d["changes"] = changes
+	}
+}

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// triggerSlack is how much later than the onset a change may be dated and
+// still precede it: Kubernetes dates objects to the second.
+const triggerSlack = 2 * time.Second
+
+// findTrigger looks for the change that preceded the onset: the last one on
+// what the incident is about, within the deployment window.
+func (e *Engine) findTrigger(inc *incident) {
+	var best *tapio.Event
+	for _, entity := range e.concerned(inc) {
+		for _, ev := range e.recent[entity] {
+			if !e.couldTrigger(inc, ev) {
+				continue
+			}
+			if best == nil || ev.Time.After(best.Time) || ev.Time.Equal(best.Time) && len(ev.Changes) > len(best.Changes) {
+				best = ev
+			}
+		}
+	}
+	if best == nil || inc.trigger != nil && inc.trigger.Evidence == best.ID {
+		return
+	}
+	late := inc.trigger == nil && inc.status == tapio.StatusOpen && !inc.emitted.IsZero()
+	inc.trigger = &tapio.Trigger{
+		Evidence: best.ID, Type: best.Type, Entity: best.Entity, Time: best.Time,
+		Manager: best.Attrs[tapio.AttrManager], Revision: best.Attrs[tapio.AttrRevision],
+		From: best.Attrs[tapio.AttrFromRevision], Changes: best.Changes,
+	}
+	e.record(inc, best, tapio.RoleTrigger)
+	if late {
+		inc.addNews(tapio.News{Kind: tapio.NewsTrigger, Time: best.Time, Now: string(best.Type), Evidence: []string{best.ID}})
+	}
+}
+
+func (e *Engine) couldTrigger(inc *incident, ev *tapio.Event) bool {
+	if ev.Time.After(inc.onset.Add(triggerSlack)) || ev.Time.Before(inc.onset.Add(-deploymentWindow)) {
+		return false
+	}
+	switch ev.Type {
+	case tapio.WorkloadRollout:
+		return inc.subject.Kind != tapio.KindNode && e.madeFailing(inc, ev)
+	case tapio.WorkloadScaled, tapio.ConfigChanged:
+		return inc.subject.Kind != tapio.KindNode
+	case tapio.ServiceChanged, tapio.QuotaChanged:
+		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
+	case tapio.NodeCordoned:
+		return ev.Entity == inc.subject
+	}
+	return false
+}
+
+// madeFailing reports whether the rollout made pods that fail. Where pods of an
+// older revision fail as well, or alone, the rollout is not what broke them.
+func (e *Engine) madeFailing(inc *incident, ev *tapio.Event) bool {
+	hash := ev.Attrs[tapio.AttrTemplateHash]
+	if hash == "" {
+		return true
+	}
+	older, own := false, false
+	for _, f := range inc.findings {
+		for _, x := range f.Evidence {
+			s := e.graph.State(x.Entity)
+			if _, asked := f.Template.Requires(x.Type); !asked || s == nil || s.Pod == nil || s.Pod.TemplateHash == "" || e.graph.Workload(x.Entity) != ev.Entity {
+				continue
+			}
+			if s.Pod.TemplateHash == hash {
+				own = true
+			} else {
+				older = true
+			}
+		}
+	}
+	return own || !older
+}
