@@ -1,0 +1,200 @@
+package narrate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// impact says who is hurt, by counts that the engine saw and nothing else:
+// never users, never money.
+func impact(s *tapio.Story, v *View) string {
+	parts := []string{podsHurt(s, v)}
+	if text := servicesHurt(s, v); text != "" {
+		parts = append(parts, text)
+	}
+	if v.BusinessService != "" {
+		parts = append(parts, "business service: "+v.BusinessService)
+	}
+	return upperUnlessName(strings.Join(parts, "; "), v) + "."
+}
+
+// upperUnlessName starts a sentence with a capital unless a name starts it.
+func upperUnlessName(text string, v *View) string {
+	if v.Workload != "" && strings.HasPrefix(text, v.Workload) {
+		return text
+	}
+	return upper(text)
+}
+
+// podsHurt words how many pods are down: "3 of 6 pods of checkout are down
+// (worst: 4)".
+func podsHurt(s *tapio.Story, v *View) string {
+	sc := s.Scope
+	down, verb := sc.PodsDown, "are"
+	if v.Over {
+		down, verb = sc.WorstDown, "were"
+	}
+	of := whose(s, v)
+	switch {
+	case sc.WorstDown == 0 && down == 0:
+		if v.Over {
+			return "no pod" + of + " was down"
+		}
+		return "no pod" + of + " is down"
+	case down == 0:
+		return fmt.Sprintf("no pod%s is down now (worst: %d of %d)", of, sc.WorstDown, max(sc.PodsWanted, sc.WorstDown))
+	}
+	wanted := max(sc.PodsWanted, down)
+	if wanted == 1 {
+		verb = map[string]string{"are": "is", "were": "was"}[verb]
+		return fmt.Sprintf("the only pod%s %s down", of, verb)
+	}
+	if down == 1 {
+		verb = map[string]string{"are": "is", "were": "was"}[verb]
+	}
+	text := fmt.Sprintf("%d of %d pods%s %s down", down, wanted, of, verb)
+	if down == wanted {
+		text = fmt.Sprintf("all %d pods%s %s down", wanted, of, verb)
+	}
+	if v.Over {
+		return "at worst " + text
+	}
+	if sc.WorstDown > down {
+		text += fmt.Sprintf(" (worst: %d)", sc.WorstDown)
+	}
+	return text
+}
+
+// whose says to what the counted pods belong.
+func whose(s *tapio.Story, v *View) string {
+	switch s.Subject.Kind {
+	case tapio.KindNode:
+		return " on node " + v.Workload
+	case tapio.KindService:
+		return " behind " + nameOf(s.Subject, s)
+	case tapio.KindPod:
+		return ""
+	}
+	return " of " + v.Who
+}
+
+// servicesHurt words which Services have nobody to answer.
+func servicesHurt(s *tapio.Story, v *View) string {
+	down := s.Scope.ServicesDown
+	verb := "has"
+	if v.Over {
+		down, verb = s.Scope.WorstSvcDown, "had"
+	}
+	if down == 0 {
+		return ""
+	}
+	names := s.RelatedServices
+	if s.Subject.Kind == tapio.KindService && down == 1 {
+		return nameOf(s.Subject, s) + " " + verb + " no ready endpoint"
+	}
+	if down == 1 && len(names) == 1 {
+		return "Service " + serviceName(names[0], s) + " " + verb + " no ready endpoint"
+	}
+	if down == 1 {
+		return "1 Service " + verb + " no ready endpoint"
+	}
+	if verb == "has" {
+		verb = "have"
+	}
+	if down == len(names) && down <= 4 {
+		var full []string
+		for _, n := range names {
+			full = append(full, serviceName(n, s))
+		}
+		return "Services " + list(full, 4) + " " + verb + " no ready endpoint"
+	}
+	return fmt.Sprintf("%d Services %s no ready endpoint", down, verb)
+}
+
+// serviceName gives a Service's name its namespace.
+func serviceName(name string, s *tapio.Story) string {
+	name = inline(name)
+	if strings.Contains(name, "/") || s.Subject.Namespace == "" {
+		return name
+	}
+	return inline(s.Subject.Namespace) + "/" + name
+}
+
+// resolution says how it ended: after what change, how long it took and what
+// was worst. It claims no more than the order of things.
+func resolution(s *tapio.Story, v *View) string {
+	if s.Status != tapio.StatusResolved {
+		return ""
+	}
+	var b strings.Builder
+	if fix := lastChange(s); fix != nil {
+		b.WriteString("It recovered ")
+		if d := ended(s).Sub(fix.Timestamp); d >= time.Second {
+			b.WriteString(span(d) + " after ")
+		} else {
+			b.WriteString("after ")
+		}
+		b.WriteString(fixNoun(fix, s))
+	} else {
+		b.WriteString("It recovered without a change that Tapio could see")
+	}
+	fmt.Fprintf(&b, ", having lasted %s", span(s.Duration))
+	if s.Scope.WorstDown > 0 {
+		fmt.Fprintf(&b, "; at worst %d of %s were down", s.Scope.WorstDown, count(max(s.Scope.PodsWanted, s.Scope.WorstDown), "pod"))
+	}
+	b.WriteString(".")
+	return b.String()
+}
+
+// lastChange returns the last change since the onset that came before the
+// recovery, or nil.
+func lastChange(s *tapio.Story) *tapio.StoryEvent {
+	end := ended(s)
+	for i := len(s.Timeline) - 1; i >= 0; i-- {
+		if e := &s.Timeline[i]; e.Role == tapio.RoleChange && !e.Timestamp.After(end) {
+			return e
+		}
+	}
+	return nil
+}
+
+// fixNoun names a change that helped: "the rollback of checkout (rollout 5:
+// memory limit 32Mi → 256Mi, by kubectl)".
+func fixNoun(e *tapio.StoryEvent, s *tapio.Story) string {
+	name := nameOf(e.Entity, s)
+	rev := inline(data(e, tapio.AttrRevision))
+	var known []string
+	noun := ""
+	switch {
+	case e.Type == tapio.WorkloadRollout && data(e, tapio.AttrRollback) == "true":
+		noun = "the rollback of " + name
+		if rev != "" {
+			known = append(known, "rollout "+rev)
+		}
+	case e.Type == tapio.WorkloadRollout && rev != "":
+		noun = "rollout " + rev + " of " + name
+	case e.Type == tapio.WorkloadRollout:
+		noun = "a rollout of " + name
+	case e.Type == tapio.WorkloadScaled:
+		noun = "the scaling of " + name
+	case e.Type == tapio.ConfigChanged && data(e, "reason") == "Created":
+		noun = "the creation of " + name
+	case e.Type == tapio.ConfigChanged && data(e, "reason") == "Deleted":
+		noun = "the deletion of " + name
+	case e.Type == tapio.ConfigChanged, e.Type == tapio.ServiceChanged, e.Type == tapio.QuotaChanged:
+		noun = "an edit of " + name
+	default:
+		noun = "this: " + happened(e, s)
+		return noun
+	}
+	if what := changes(changesIn(e)); what != "" {
+		known = append(known, what)
+	}
+	if m := inline(data(e, tapio.AttrManager)); m != "" {
+		known = append(known, "by "+m)
+	}
+	return noun + parens(known...)
+}

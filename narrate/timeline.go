@@ -1,0 +1,330 @@
+package narrate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/yairfalse/tapio"
+)
+
+// data returns a text attribute of a timeline entry, as the source wrote it.
+func data(e *tapio.StoryEvent, key string) string {
+	s, _ := e.Data[key].(string)
+	return s
+}
+
+// describe words one line of the timeline.
+func describe(e *tapio.StoryEvent, s *tapio.Story) string {
+	text := happened(e, s)
+	if e.Count > 1 {
+		text += " (" + times(e.Count)
+		if e.Last.After(e.Timestamp) {
+			text += " " + between(e.Timestamp, e.Last, s.Updated)
+		}
+		text += ")"
+	}
+	return text
+}
+
+func happened(e *tapio.StoryEvent, s *tapio.Story) string {
+	name := nameOf(e.Entity, s)
+	said := quoted(data(e, "message"))
+	reason := inline(data(e, "reason"))
+	switch e.Type {
+	case tapio.ContainerExit:
+		return containerOf(e, s) + " " + exited(e)
+	case tapio.ContainerWaiting:
+		return containerOf(e, s) + " " + waiting(reason, data(e, tapio.AttrImage)) + said
+	case tapio.ContainerStarted:
+		return containerOf(e, s) + " started"
+	case tapio.ContainerLog:
+		if last := quote(or(data(e, tapio.AttrLastError), data(e, "message"))); last != "" {
+			return containerOf(e, s) + " logged “" + last + "”"
+		}
+		return containerOf(e, s) + " left nothing in its log"
+	case tapio.PodCreated:
+		return name + " was created"
+	case tapio.PodScheduled:
+		if node := inline(data(e, tapio.AttrNode)); node != "" {
+			return name + " was put on node " + node
+		}
+		return name + " got a node"
+	case tapio.PodUnschedulable:
+		return name + " found no node" + said
+	case tapio.PodReady:
+		return name + " became ready"
+	case tapio.PodNotReady:
+		return name + " is no longer ready" + because(reason)
+	case tapio.PodFailed:
+		return name + " failed" + because(reason) + said
+	case tapio.PodEvicted:
+		if r := resourceName(data(e, tapio.AttrResource)); r != "" {
+			return name + " was evicted: its node is short of " + r
+		}
+		return name + " was evicted" + said
+	case tapio.PodDeleted:
+		return name + " was deleted"
+	case tapio.NodeReady:
+		return name + " is ready"
+	case tapio.NodeNotReady:
+		if data(e, tapio.AttrStatus) == "Unknown" {
+			return name + " stopped reporting" + said
+		}
+		return name + " is not ready" + because(reason) + said
+	case tapio.NodePressure:
+		return name + " is short of " + pressureOf(reason) + because(reason)
+	case tapio.NodePressureEnded:
+		return name + " has enough " + pressureOf(reason) + " again"
+	case tapio.NodeCordoned:
+		return name + " was cordoned" + by(e)
+	case tapio.NodeUncordoned:
+		return name + " was uncordoned" + by(e)
+	case tapio.NodeDeleted:
+		return name + " was deleted"
+	case tapio.WorkloadRollout:
+		return rollout(e, name)
+	case tapio.WorkloadScaled:
+		return name + " was scaled" + edited(e)
+	case tapio.WorkloadStuck:
+		return "the rollout of " + name + " made no progress within its deadline"
+	case tapio.ReplicaFailure:
+		return "pods of " + name + " cannot be created" + said
+	case tapio.WorkloadAvailable:
+		return name + " has all its pods"
+	case tapio.JobFailed:
+		return name + " gave up" + because(reason) + said
+	case tapio.JobComplete:
+		return name + " is complete"
+	case tapio.EndpointsRemoved, tapio.EndpointsAdded:
+		return endpoints(e, name)
+	case tapio.ServiceChanged, tapio.QuotaChanged:
+		return name + " was changed" + edited(e)
+	case tapio.ConfigChanged:
+		return name + " was " + configVerb(reason) + edited(e)
+	case tapio.KubernetesEvent:
+		return kubernetesEvent(e, s, reason)
+	case tapio.MemoryPressure:
+		return name + " is short of memory"
+	case tapio.ConnectionFailed:
+		return "connections to " + name + " fail" + said
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s: %s", name, inline(or(reason, string(e.Type))))) + said
+}
+
+// nameOf names an entity for a reader of the story: pods and workloads by name,
+// with their namespace where it is not the story's own; others with their kind.
+func nameOf(e tapio.Entity, s *tapio.Story) string {
+	name := inline(e.Name)
+	full := name
+	if e.Namespace != "" {
+		full = inline(e.Namespace) + "/" + name
+	}
+	home := s.Subject.Namespace
+	switch e.Kind {
+	case tapio.KindPod, tapio.KindDeployment, tapio.KindStatefulSet, tapio.KindDaemonSet, tapio.KindReplicaSet:
+		if e.Namespace == home {
+			return name
+		}
+		return full
+	case tapio.KindNode:
+		return "node " + name
+	case tapio.KindImage:
+		return "image " + name
+	case tapio.KindRegistry:
+		return "registry " + name
+	case tapio.KindJob, tapio.KindCronJob:
+		if e.Namespace == home {
+			return string(e.Kind) + " " + name
+		}
+	}
+	return inline(string(e.Kind)) + " " + full
+}
+
+// containerOf names a container in its pod, or in the pods of its workload.
+func containerOf(e *tapio.StoryEvent, s *tapio.Story) string {
+	name := nameOf(e.Entity.Object(), s)
+	if e.Entity.Container == "" {
+		return name + ": a container"
+	}
+	kind := "container"
+	if data(e, tapio.AttrInit) == "true" {
+		kind = "init container"
+	}
+	return name + ": " + kind + " " + inline(e.Entity.Container)
+}
+
+// exited words how a container ended. What a code above 128 means is left to
+// the reason: only OOMKilled says that memory ran out.
+func exited(e *tapio.StoryEvent) string {
+	reason, code := inline(data(e, "reason")), data(e, tapio.AttrExitCode)
+	how := exit(code)
+	said := quoted(data(e, "message"))
+	switch {
+	case reason == "OOMKilled":
+		if limit := size(inline(data(e, tapio.AttrMemoryLimit))); limit != "" {
+			return "was killed at its memory limit of " + limit + parens("OOMKilled", how) + said
+		}
+		return "was killed at its memory limit" + parens("OOMKilled", how) + said
+	case reason == "StartError" || reason == "ContainerCannotRun" || reason == "RunContainerError":
+		return "could not be started" + parens(reason, how) + said
+	case code == "0":
+		return "finished" + parens(how) + said
+	case reason == "" || reason == "Error":
+		if how == "" {
+			return "failed" + said
+		}
+		return "failed with " + how + said
+	}
+	return "ended" + parens(reason, how) + said
+}
+
+func waiting(reason, image string) string {
+	of := "its image"
+	if image != "" {
+		of = "image " + inline(image)
+	}
+	switch reason {
+	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
+		return "cannot pull " + of
+	case "InvalidImageName":
+		return "cannot start: the name of " + of + " is not valid"
+	case "ErrImageNeverPull":
+		return "cannot start: " + of + " is not on the node and may not be pulled"
+	case "CrashLoopBackOff":
+		return "waits before its next restart (CrashLoopBackOff)"
+	case "CreateContainerConfigError", "CreateContainerError":
+		return "cannot be created (" + reason + ")"
+	case "":
+		return "is waiting"
+	}
+	return "cannot start (" + reason + ")"
+}
+
+func rollout(e *tapio.StoryEvent, name string) string {
+	rev := inline(data(e, tapio.AttrRevision))
+	what := changes(changesIn(e))
+	var b strings.Builder
+	switch {
+	case data(e, tapio.AttrRollback) == "true":
+		b.WriteString(name + " was rolled back")
+		if rev != "" {
+			b.WriteString(" (rollout " + rev + ")")
+		}
+	case rev != "":
+		b.WriteString("rollout " + rev + " of " + name + " began")
+	default:
+		b.WriteString("a rollout of " + name + " began")
+	}
+	if what != "" {
+		b.WriteString(": " + what)
+	}
+	b.WriteString(by(e))
+	return b.String()
+}
+
+// edited words what was changed and by whom, behind a verb.
+func edited(e *tapio.StoryEvent) string {
+	if what := changes(changesIn(e)); what != "" {
+		return ": " + what + by(e)
+	}
+	return by(e)
+}
+
+func by(e *tapio.StoryEvent) string {
+	if m := inline(data(e, tapio.AttrManager)); m != "" {
+		return ", by " + m
+	}
+	return ""
+}
+
+func endpoints(e *tapio.StoryEvent, name string) string {
+	before, err1 := strconv.Atoi(data(e, tapio.AttrReadyBefore))
+	after, err2 := strconv.Atoi(data(e, tapio.AttrReadyAfter))
+	known := err1 == nil && err2 == nil
+	switch {
+	case e.Type == tapio.EndpointsAdded && known:
+		return fmt.Sprintf("%s has %s (before: %d)", name, count(after, "ready endpoint"), before)
+	case e.Type == tapio.EndpointsAdded:
+		return name + " has more ready endpoints"
+	case !known:
+		return name + " lost endpoints"
+	case before == 1 && after == 0:
+		return "the only endpoint of " + name + " is gone"
+	case before-after == 1:
+		return fmt.Sprintf("1 of %s of %s is gone", count(before, "endpoint"), name)
+	}
+	return fmt.Sprintf("%d of %s of %s are gone", before-after, count(before, "endpoint"), name)
+}
+
+func configVerb(reason string) string {
+	switch reason {
+	case "Created":
+		return "created"
+	case "Deleted":
+		return "deleted"
+	}
+	return "edited"
+}
+
+func kubernetesEvent(e *tapio.StoryEvent, s *tapio.Story, reason string) string {
+	subject := nameOf(e.Entity.Object(), s)
+	if e.Entity.Container != "" {
+		subject = containerOf(e, s)
+	}
+	msg := quote(data(e, "message"))
+	switch {
+	case msg == "":
+		return subject + ": Kubernetes reports " + or(reason, "an event")
+	case reason == "":
+		return subject + ": “" + msg + "”"
+	}
+	return subject + ": " + reason + ", “" + msg + "”"
+}
+
+// pressureOf names what a node is short of, by its condition's type.
+func pressureOf(condition string) string {
+	switch condition {
+	case "MemoryPressure":
+		return "memory"
+	case "DiskPressure":
+		return "disk space"
+	case "PIDPressure":
+		return "process IDs"
+	}
+	return "resources"
+}
+
+func resourceName(r string) string {
+	switch r {
+	case "ephemeral-storage", "nodefs", "imagefs":
+		return "disk space"
+	case "pids":
+		return "process IDs"
+	}
+	return inline(r)
+}
+
+// quoted puts the words of a source behind a statement.
+func quoted(msg string) string {
+	if msg = quote(msg); msg != "" {
+		return ": “" + msg + "”"
+	}
+	return ""
+}
+
+func because(reason string) string { return parens(reason) }
+
+// parens writes what is known in brackets: " (OOMKilled, exit 137)".
+func parens(words ...string) string {
+	var known []string
+	for _, w := range words {
+		if w != "" {
+			known = append(known, w)
+		}
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(known, ", ") + ")"
+}
