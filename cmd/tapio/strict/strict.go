@@ -100,7 +100,7 @@ func (d *Document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
 		return fail(n, "%v", err)
 	}
 	if err := yaml.UnmarshalStrict(text, reflect.New(t).Interface()); err != nil {
-		return fail(n, "%q is not a %s%s", n.Value, t.Kind(), hint(t))
+		return fail(n, "%q is not %s", n.Value, noun(t))
 	}
 	return nil
 }
@@ -189,14 +189,14 @@ func fields(t reflect.Type) []string {
 	return out
 }
 
-func hint(t reflect.Type) string {
+func noun(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
-		return "; write true or false"
+		return "true or false"
 	case reflect.String:
-		return "; put it in quotes"
+		return "text; put it in quotes"
 	}
-	return ""
+	return "a number"
 }
 
 // suggest names the known field that is nearest to the unknown one, or all.
