@@ -8,6 +8,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/yairfalse/tapio"
 )
@@ -75,6 +76,20 @@ func limitState(l *corev1.LimitRange) tapio.State { return base(tapio.KindLimitR
 
 func limitEvents(t *teller, old, new *corev1.LimitRange) {
 	edited(t, tapio.QuotaChanged, tapio.KindLimitRange, old, new, func(l *corev1.LimitRange) any { return l.Spec })
+}
+
+// isConfigMap reports whether metadata is of a ConfigMap, or absent. The
+// metadata client leaves the kind empty or names its own.
+func isConfigMap(o runtime.Object) bool {
+	m, ok := o.(*metav1.PartialObjectMetadata)
+	if !ok || m == nil {
+		return o == nil || ok
+	}
+	switch m.Kind {
+	case string(tapio.KindConfigMap), "PartialObjectMetadata", "":
+		return true
+	}
+	return false
 }
 
 // configMapState is made of metadata only: data of a ConfigMap is not read.

@@ -17,7 +17,13 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -52,8 +58,56 @@ func Between(old, new runtime.Object, at time.Time, listed bool, related Related
 		subject = old
 	}
 	switch subject.(type) {
+	case *corev1.Pod:
+		tell(t, old, new, podState, podEvents)
+	case *corev1.Event:
+		o, _ := old.(*corev1.Event)
+		n, _ := new.(*corev1.Event)
+		coreEvents(t, o, n)
+	case *eventsv1.Event:
+		o, _ := old.(*eventsv1.Event)
+		n, _ := new.(*eventsv1.Event)
+		newEvents(t, o, n)
+	case *corev1.Node:
+		tell(t, old, new, nodeState, nodeEvents)
 	case *corev1.Namespace:
 		tell(t, old, new, namespaceState, nil)
+	case *appsv1.Deployment:
+		tell(t, old, new, deploymentState, deploymentEvents)
+	case *appsv1.ReplicaSet:
+		tell(t, old, new, replicaSetState, replicaSetEvents)
+	case *appsv1.StatefulSet:
+		tell(t, old, new, statefulSetState, statefulSetEvents)
+	case *appsv1.DaemonSet:
+		tell(t, old, new, daemonSetState, daemonSetEvents)
+	case *batchv1.Job:
+		tell(t, old, new, jobState, jobEvents)
+	case *batchv1.CronJob:
+		tell(t, old, new, cronJobState, cronJobEvents)
+	case *corev1.Service:
+		tell(t, old, new, serviceState, serviceEvents)
+	case *discoveryv1.EndpointSlice:
+		tell(t, old, new, sliceState, sliceEvents)
+	case *corev1.Endpoints:
+		tell(t, old, new, endpointsState, nil)
+	case *corev1.PersistentVolumeClaim:
+		tell(t, old, new, claimState, nil)
+	case *corev1.PersistentVolume:
+		tell(t, old, new, volumeState, nil)
+	case *storagev1.StorageClass:
+		tell(t, old, new, classState, nil)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		tell(t, old, new, scalerState, nil)
+	case *policyv1.PodDisruptionBudget:
+		tell(t, old, new, budgetState, nil)
+	case *corev1.ResourceQuota:
+		tell(t, old, new, quotaState, quotaEvents)
+	case *corev1.LimitRange:
+		tell(t, old, new, limitState, limitEvents)
+	case *metav1.PartialObjectMetadata:
+		if isConfigMap(old) && isConfigMap(new) {
+			tell(t, old, new, configMapState, configMapEvents)
+		}
 	}
 	return t.out
 }
@@ -74,7 +128,7 @@ type object[T any] interface {
 }
 
 // tell adds the state and the events of one kind of object. Events may be nil.
-func tell[T any, P object[T]](t *teller, old, new runtime.Object, state func(P) tapio.State, events func(t *teller, old, new P)) {
+func tell[T any, P object[T]](t *teller, old, new runtime.Object, state func(P) tapio.State, events func(*teller, P, P)) {
 	o, okOld := old.(P)
 	n, okNew := new.(P)
 	switch {
