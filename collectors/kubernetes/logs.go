@@ -1,0 +1,203 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/collectors/kubernetes/redact"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	logLines      = 50               // what a person reads of a crash
+	logBytes      = 16 << 10         // bounds 50 lines of a service that logs JSON
+	logFewerLines = 5                // asked for where 50 are more than logBytes
+	logTimeout    = 5 * time.Second  // a kubelet that takes longer is down
+	logRepeat     = 30 * time.Second // the shortest time between two reads of one container
+	wantsAtOnce   = 4                // reads go through the API server to kubelets: keep them few
+	wantsWaiting  = 64
+	messageLimit  = 2000 // bytes of a log that an event carries
+	lineLimit     = 500  // bytes of the line that reads most like the error
+)
+
+// wanted is a want that waits for its answer.
+type wanted struct {
+	ctx  context.Context
+	want tapio.Want
+}
+
+// asked holds when a container's log was last asked for.
+type asked map[tapio.Want]time.Time
+
+// again reports whether the want was asked for less than logRepeat ago, and
+// notes it otherwise. It forgets what is older.
+func (a asked) again(want tapio.Want, at time.Time) bool {
+	for w, t := range a {
+		if at.Sub(t) >= logRepeat {
+			delete(a, w)
+		}
+	}
+	if _, ok := a[want]; ok {
+		return true
+	}
+	a[want] = at
+	return false
+}
+
+// Answer takes a want and returns at once. The answer, if there is one, is an
+// event among the observations. Ctx bounds the whole life of the want, its time
+// in the queue included. Wants other than for a container's log, repeated
+// ones, and those for which there is no room are counted and not answered.
+func (c *Collector) Answer(ctx context.Context, want tapio.Want) {
+	e := want.Entity
+	if want.Kind != tapio.WantLog || e.Kind != tapio.KindPod || e.Namespace == "" || e.Name == "" || e.Container == "" {
+		c.metrics.want("unknown")
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.logs[e.Namespace] && !c.logs[metav1.NamespaceAll] {
+		c.metrics.want("denied")
+		return
+	}
+	if len(c.wants) == cap(c.wants) { // only Answer adds, under the lock: what has room now has room below
+		c.metrics.want("dropped")
+		return
+	}
+	if c.asked.again(want, now()) {
+		c.metrics.want("repeated")
+		return
+	}
+	c.wants <- wanted{ctx, want}
+}
+
+// answer answers wants until ctx ends.
+func (c *Collector) answer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-c.wants:
+			if w.ctx.Err() != nil {
+				c.metrics.want("expired")
+				continue
+			}
+			read, cancel := context.WithTimeout(w.ctx, logTimeout)
+			stop := context.AfterFunc(ctx, cancel)
+			event, err := c.readLog(read, w.want)
+			stop()
+			cancel()
+			switch {
+			case err != nil:
+				c.metrics.want("failed")
+				c.log.Debug("no log", "container", w.want.Entity.String(), "previous", w.want.Previous, "error", err)
+			case event == nil:
+				c.metrics.want("empty")
+			default:
+				c.metrics.want("answered")
+				c.queue.put(tapio.Observation{Event: event})
+			}
+		}
+	}
+}
+
+// readLog reads the end of a container's log. Where the previous run is asked
+// for and there is none, it reads the present one. It returns nil for an empty
+// log.
+func (c *Collector) readLog(ctx context.Context, want tapio.Want) (*tapio.Event, error) {
+	previous := want.Previous
+	text, err := c.tail(ctx, want.Entity, previous)
+	if previous && (apierrors.IsBadRequest(err) || apierrors.IsNotFound(err)) {
+		previous = false
+		text, err = c.tail(ctx, want.Entity, previous)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text = redact.Text(text)
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	at := now()
+	event := &tapio.Event{
+		Time: at, Seen: at, Source: tapio.SourceKubernetes, Type: tapio.ContainerLog,
+		Severity: tapio.SeverityInfo, Entity: want.Entity, Message: end(text, messageLimit),
+		Attrs: make(map[string]string),
+	}
+	if last := redact.LastError(strings.Split(text, "\n")); last != "" {
+		event.Attrs[tapio.AttrLastError] = begin(last, lineLimit)
+	}
+	if previous {
+		event.Attrs[tapio.AttrPrevious] = "true"
+	}
+	if pod, ok := c.caches.get("pods", want.Entity.Namespace, want.Entity.Name).(*corev1.Pod); ok {
+		event.Attrs[tapio.AttrUID] = string(pod.UID)
+	}
+	event.SetID()
+	return event, nil
+}
+
+// tail reads the last lines. The kubelet first goes back so many lines and then
+// sends so many bytes from there, so where the limit cuts, it cuts the end,
+// which is what explains a crash: then fewer lines are asked for.
+func (c *Collector) tail(ctx context.Context, e tapio.Entity, previous bool) (string, error) {
+	text, cut, err := c.lines(ctx, e, previous, logLines)
+	if err != nil || !cut {
+		return text, err
+	}
+	fewer, _, err := c.lines(ctx, e, previous, logFewerLines)
+	if err != nil {
+		return text, nil // the beginning is better than nothing
+	}
+	return fewer, nil
+}
+
+// lines reads the last lines of a log and reports whether logBytes cut them.
+func (c *Collector) lines(ctx context.Context, e tapio.Entity, previous bool, lines int64) (text string, cut bool, err error) {
+	limit := int64(logBytes)
+	stream, err := c.pods.Pods(e.Namespace).GetLogs(e.Name, &corev1.PodLogOptions{
+		Container: e.Container, Previous: previous, TailLines: &lines, LimitBytes: &limit,
+	}).Stream(ctx)
+	if err != nil {
+		return "", false, fmt.Errorf("read log: %w", err)
+	}
+	defer stream.Close()
+	raw, err := io.ReadAll(io.LimitReader(stream, limit))
+	if err != nil && !(errors.Is(err, io.ErrUnexpectedEOF) && len(raw) > 0) {
+		return "", false, fmt.Errorf("read log: %w", err)
+	}
+	text = strings.ToValidUTF8(string(bytes.ReplaceAll(raw, []byte("\r"), nil)), "\uFFFD")
+	return strings.TrimRight(text, "\n"), int64(len(raw)) >= limit, nil
+}
+
+// end returns the last lines of a text that fit into limit bytes, or the end
+// of the last line where not even that fits.
+func end(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	cut := text[len(text)-limit:]
+	if text[len(text)-limit-1] == '\n' {
+		return cut
+	}
+	if _, rest, ok := strings.Cut(cut, "\n"); ok && rest != "" {
+		return rest
+	}
+	return strings.ToValidUTF8(cut, "")
+}
+
+// begin returns the beginning of a line that fits into limit bytes.
+func begin(line string, limit int) string {
+	if len(line) <= limit {
+		return line
+	}
+	return strings.ToValidUTF8(line[:limit-len("…")], "") + "…"
+}

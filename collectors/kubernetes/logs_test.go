@@ -1,0 +1,270 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/yairfalse/tapio"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+// newCollector makes one that may read logs.
+func newCollector(t *testing.T, host string) *Collector {
+	t.Helper()
+	c, err := New(Options{
+		Config: &rest.Config{Host: host},
+		Log:    slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.logs = map[string]bool{metav1.NamespaceAll: true}
+	return c
+}
+
+func logWant(pod string, previous bool) tapio.Want {
+	return tapio.Want{Kind: tapio.WantLog, Previous: previous, Entity: tapio.Entity{
+		Kind: tapio.KindPod, Namespace: "shop", Name: pod, Container: "app",
+	}}
+}
+
+// kubelet answers requests for logs as an API server passes them on.
+func kubelet(t *testing.T, answer func(w http.ResponseWriter, pod string, previous bool, lines string)) *Collector {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := strings.Split(r.URL.Path, "/") // /api/v1/namespaces/NS/pods/POD/log
+		q := r.URL.Query()
+		if len(path) != 8 || path[7] != "log" || q.Get("container") != "app" || q.Get("limitBytes") != "16384" {
+			t.Errorf("unexpected request %s", r.URL)
+		}
+		answer(w, path[6], q.Get("previous") == "true", q.Get("tailLines"))
+	}))
+	t.Cleanup(server.Close)
+	return newCollector(t, server.URL)
+}
+
+func refuse(w http.ResponseWriter, code int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
+		Code: int32(code), Reason: metav1.StatusReason(map[int]string{400: "BadRequest", 404: "NotFound", 500: "InternalError"}[code]), Message: message,
+	})
+}
+
+func TestReadLog(t *testing.T) {
+	long := strings.Repeat("x", 4000) + "\n"
+	tests := []struct {
+		name     string
+		previous bool
+		answer   func(w http.ResponseWriter, pod string, previous bool, lines string)
+		check    func(t *testing.T, e *tapio.Event)
+		err      string
+	}{
+		{"the previous run", true, func(w http.ResponseWriter, _ string, previous bool, lines string) {
+			fmt.Fprintf(w, "starting\r\npanic: boom\npassword=hunter22 previous=%v lines=%s\n\n", previous, lines)
+		}, func(t *testing.T, e *tapio.Event) {
+			if e.Attrs[tapio.AttrPrevious] != "true" || !strings.Contains(e.Message, "previous=true lines=50") {
+				t.Errorf("not the last 50 lines of the previous run: %+v", e)
+			}
+			if strings.Contains(e.Message, "hunter22") {
+				t.Errorf("the message holds a password: %q", e.Message)
+			}
+			if got := e.Attrs[tapio.AttrLastError]; got != "panic: boom" {
+				t.Errorf("last error %q, want panic: boom", got)
+			}
+			if err := e.Validate(); err != nil || e.Source != tapio.SourceKubernetes || e.Entity.Container != "app" {
+				t.Errorf("%v in %+v", err, e)
+			}
+		}, ""},
+		{"no previous run", true, func(w http.ResponseWriter, _ string, previous bool, _ string) {
+			if previous {
+				refuse(w, 400, `previous terminated container "app" in pod "checkout" not found`)
+				return
+			}
+			fmt.Fprint(w, "error: cannot connect\n")
+		}, func(t *testing.T, e *tapio.Event) {
+			if e.Attrs[tapio.AttrPrevious] != "" || e.Message != "error: cannot connect" {
+				t.Errorf("got %+v", e)
+			}
+		}, ""},
+		{"lines so long that the limit cuts the end", false, func(w http.ResponseWriter, _ string, _ bool, lines string) {
+			if lines == "50" {
+				fmt.Fprint(w, strings.Repeat(long, 5)[:logBytes])
+				return
+			}
+			fmt.Fprintf(w, "%sfatal: asked for %s lines\n", long, lines)
+		}, func(t *testing.T, e *tapio.Event) {
+			if e.Message != "fatal: asked for 5 lines" {
+				t.Errorf("message %.100q", e.Message)
+			}
+		}, ""},
+		{"more text than a message holds", false, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			for i := range 50 {
+				fmt.Fprintf(w, "%d %s\n", i, strings.Repeat("ü", 50))
+			}
+		}, func(t *testing.T, e *tapio.Event) {
+			if len(e.Message) > messageLimit || len(e.Message) < messageLimit-200 {
+				t.Errorf("%d bytes", len(e.Message))
+			}
+			if lines := strings.Split(e.Message, "\n"); !strings.HasPrefix(lines[0], "3") || !strings.HasPrefix(lines[len(lines)-1], "49 ") {
+				t.Errorf("not the last whole lines: %.80q", e.Message)
+			}
+		}, ""},
+		{"one line without end", false, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			fmt.Fprint(w, strings.Repeat("ü", logBytes))
+		}, func(t *testing.T, e *tapio.Event) {
+			if len(e.Message) > messageLimit || len(e.Attrs[tapio.AttrLastError]) > lineLimit || !utf8.ValidString(e.Message) {
+				t.Errorf("message of %d bytes, last error of %d", len(e.Message), len(e.Attrs[tapio.AttrLastError]))
+			}
+		}, ""},
+		{"bytes that are no text", false, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			_, _ = w.Write([]byte("error \xff\xfe\x00 here\n"))
+		}, func(t *testing.T, e *tapio.Event) {
+			if !utf8.ValidString(e.Message) {
+				t.Errorf("message %q", e.Message)
+			}
+		}, ""},
+		{"an empty log", true, func(http.ResponseWriter, string, bool, string) {}, nil, ""},
+		{"the kubelet is down", false, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			refuse(w, 500, "dial tcp 10.89.0.11:10250: connect: connection refused")
+		}, nil, "connection refused"},
+		{"the pod is gone", true, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			refuse(w, 404, `pods "checkout" not found`)
+		}, nil, "not found"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := kubelet(t, test.answer)
+			e, err := c.readLog(t.Context(), logWant("checkout", test.previous))
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Fatalf("error %v, want one with %q", err, test.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.check == nil {
+				if e != nil {
+					t.Errorf("got %+v, want nothing", e)
+				}
+				return
+			}
+			if e == nil {
+				t.Fatal("no answer")
+			}
+			test.check(t, e)
+		})
+	}
+}
+
+func TestAnswerReadsFewAtOnce(t *testing.T) {
+	var mu sync.Mutex
+	running, most := 0, 0
+	release := make(chan struct{})
+	busy := make(chan struct{}, wantsWaiting)
+	c := kubelet(t, func(w http.ResponseWriter, pod string, _ bool, _ string) {
+		mu.Lock()
+		running++
+		most = max(most, running)
+		mu.Unlock()
+		busy <- struct{}{}
+		<-release
+		mu.Lock()
+		running--
+		mu.Unlock()
+		fmt.Fprintf(w, "error in %s\n", pod)
+	})
+	for i := range 20 {
+		c.Answer(t.Context(), logWant(fmt.Sprintf("pod-%d", i), false))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var workers sync.WaitGroup
+	for range wantsAtOnce {
+		workers.Go(func() { c.answer(ctx) })
+	}
+	for range wantsAtOnce {
+		<-busy
+	}
+	close(release)
+	out := make(chan tapio.Observation)
+	workers.Go(func() { c.queue.run(ctx, out) })
+	seen := map[string]bool{}
+	for range 20 {
+		seen[(<-out).Event.Entity.Name] = true
+	}
+	cancel()
+	workers.Wait()
+	if len(seen) != 20 || most != wantsAtOnce {
+		t.Errorf("%d pods answered with at most %d reads at once; want 20 and %d", len(seen), most, wantsAtOnce)
+	}
+}
+
+func TestAnswerBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCollector(t, "127.0.0.1:1")
+		count := func(result string) int { return int(testutil.ToFloat64(c.metrics.wants.WithLabelValues(result))) }
+		for i := range 100 {
+			c.Answer(t.Context(), logWant(fmt.Sprintf("pod-%d", i), false))
+		}
+		if got := count("dropped"); got != 100-wantsWaiting || len(c.wants) != wantsWaiting {
+			t.Errorf("%d dropped, %d wait; want %d and %d", got, len(c.wants), 100-wantsWaiting, wantsWaiting)
+		}
+		for range wantsWaiting {
+			<-c.wants
+		}
+		c.Answer(t.Context(), logWant("pod-0", false))
+		c.Answer(t.Context(), logWant("pod-0", true)) // another log
+		c.Answer(t.Context(), logWant("pod-99", false))
+		if count("repeated") != 1 || len(c.wants) != 2 {
+			t.Errorf("%d repeated, %d wait; want 1 and 2: what was dropped may be asked for again", count("repeated"), len(c.wants))
+		}
+		time.Sleep(logRepeat)
+		c.Answer(t.Context(), logWant("pod-0", false))
+		if count("repeated") != 1 || len(c.asked) != 1 {
+			t.Errorf("%d repeated, %d remembered; want 1 and 1", count("repeated"), len(c.asked))
+		}
+		c.Answer(t.Context(), tapio.Want{Kind: "spec", Entity: logWant("pod-1", false).Entity})
+		c.Answer(t.Context(), tapio.Want{Kind: tapio.WantLog, Entity: logWant("pod-1", false).Entity.Object()})
+		if count("unknown") != 2 {
+			t.Errorf("%d unknown, want 2", count("unknown"))
+		}
+		c.logs = map[string]bool{"other": true}
+		c.Answer(t.Context(), logWant("pod-1", false))
+		if count("denied") != 1 {
+			t.Errorf("%d denied, want 1", count("denied"))
+		}
+	})
+}
+
+func TestEndAndBegin(t *testing.T) {
+	tests := []struct{ text, end, begin string }{
+		{"short", "short", "short"},
+		{"one\ntwo\nthree", "two\nthree", "one\ntwo…"},
+		{"12345678901234", "5678901234", "1234567…"},
+		{"abc\n1234567890", "1234567890", "abc\n123…"},
+		{"üüüüüüüü", "üüüüü", "üüü…"},
+		{"", "", ""},
+	}
+	for _, test := range tests {
+		if got := end(test.text, 10); got != test.end {
+			t.Errorf("end(%q) = %q, want %q", test.text, got, test.end)
+		}
+		if got := begin(test.text, 10); got != test.begin {
+			t.Errorf("begin(%q) = %q, want %q", test.text, got, test.begin)
+		}
+	}
+}
