@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,12 +14,10 @@ import (
 
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/cmd/tapio/api"
+	"github.com/yairfalse/tapio/store"
 )
 
-var (
-	errNone = errors.New("none")
-	now     = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-)
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // memory answers with one story and remembers the question.
 type memory struct {
@@ -32,16 +31,24 @@ func (m *memory) Stories(_ context.Context, q tapio.Query) ([]tapio.Story, error
 }
 
 func (m *memory) Story(_ context.Context, id string) (tapio.Story, error) {
-	if id != "inc-1" {
-		return tapio.Story{}, errNone
+	switch id {
+	case "inc-1":
+		return tapio.Story{ID: id}, m.err
+	case "inc":
+		return tapio.Story{}, &store.AmbiguousError{Prefix: id, Candidates: []string{"inc-1", "inc-3"}}
 	}
-	return tapio.Story{ID: id}, m.err
+	return tapio.Story{}, fmt.Errorf("story %s: %w", id, store.ErrNotFound)
+}
+
+func (m *memory) History(ctx context.Context, id string) ([]tapio.Revision, error) {
+	s, err := m.Story(ctx, id)
+	return []tapio.Revision{{Seq: 3, Story: s}}, err
 }
 
 func serve(t *testing.T, m *memory, lacking ...string) *httptest.Server {
 	t.Helper()
 	h, err := api.Handler(api.Options{
-		Stories: m, NotFound: errNone,
+		Stories: m,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "tapio_up 1\n") }),
 		Ready:   func() []string { return lacking },
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -67,6 +74,9 @@ func TestServer(t *testing.T) {
 		{"GET", "/api/v1/stories", 200, `{"stories":[{"id":"inc-1"`},
 		{"GET", "/api/v1/stories/inc-1", 200, `{"id":"inc-1"`},
 		{"GET", "/api/v1/stories/inc-2", 404, `{"error":"there is no story \"inc-2\""}`},
+		{"GET", "/api/v1/stories/inc", 409, `{"error":"\"inc\" is the start of more than one story: inc-1, inc-3"}`},
+		{"GET", "/api/v1/stories/inc-1/revisions", 200, `{"revisions":[{"seq":3,"story":{"id":"inc-1"`},
+		{"GET", "/api/v1/stories/inc-2/revisions", 404, `{"error":"there is no story \"inc-2\""}`},
 		{"GET", "/api/v1/stories?status=closed", 400, `{"error":"status \"closed\" is none of open, resolved, absorbed"}`},
 		{"GET", "/api/v1/stories?pods=a", 400, `{"error":"unknown parameter \"pods\"`},
 		{"GET", "/api/v1/stories?pod=a&pod=b", 400, `{"error":"parameter \"pod\" is given twice"}`},

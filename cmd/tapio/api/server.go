@@ -7,7 +7,9 @@
 //	GET /metrics              Prometheus metrics
 //	GET /api/v1/stories       {"stories":[…]}, newest first;
 //	                          status=, pod=, workload=, namespace=, cause=, since=, limit=
-//	GET /api/v1/stories/{id}  one story
+//	GET /api/v1/stories/{id}  one story; the start of an ID is enough
+//	GET /api/v1/stories/{id}/revisions
+//	                          {"revisions":[{"seq":…,"story":…}…]}: all that was saved of it, oldest first
 //
 // Errors are JSON: {"error":"…"}. There is no authentication: the default
 // address is on loopback, and in a cluster a NetworkPolicy says who may ask.
@@ -28,6 +30,7 @@ import (
 	"time"
 
 	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/store"
 )
 
 // Limits on the number of stories in one answer.
@@ -36,21 +39,21 @@ const (
 	maxLimit     = 1000 // what one request may hold in memory, some 5 MB
 )
 
-// Stories is where stories are read from.
+// Stories is where stories are read from: a *store.Store.
 type Stories interface {
 	Stories(ctx context.Context, q tapio.Query) ([]tapio.Story, error)
 	Story(ctx context.Context, id string) (tapio.Story, error)
+	History(ctx context.Context, id string) ([]tapio.Revision, error)
 }
 
 // Options configure [Handler].
 type Options struct {
-	Stories  Stories
-	NotFound error           // what Stories.Story returns where there is no such story
-	Metrics  http.Handler    // serves /metrics
-	Ready    func() []string // what is lacking, in one line each; none means ready
-	Slack    http.Handler    // serves /slack/; nil where Slack's requests don't come over HTTP
-	Log      *slog.Logger
-	Now      func() time.Time
+	Stories Stories
+	Metrics http.Handler    // serves /metrics
+	Ready   func() []string // what is lacking, in one line each; none means ready
+	Slack   http.Handler    // serves /slack/; nil where Slack's requests don't come over HTTP
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 func (o *Options) validate() error {
@@ -79,6 +82,7 @@ func Handler(o Options) (http.Handler, error) {
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /api/v1/stories", o.list)
 	mux.HandleFunc("GET /api/v1/stories/{id}", o.one)
+	mux.HandleFunc("GET /api/v1/stories/{id}/revisions", o.history)
 	if o.Slack != nil {
 		mux.Handle("/slack/", o.Slack)
 	}
@@ -88,6 +92,11 @@ func Handler(o Options) (http.Handler, error) {
 // list is the body of /api/v1/stories.
 type list struct {
 	Stories []tapio.Story `json:"stories"`
+}
+
+// history is the body of /api/v1/stories/{id}/revisions.
+type history struct {
+	Revisions []tapio.Revision `json:"revisions"`
 }
 
 // failure is the body of every error.
@@ -113,24 +122,34 @@ func (o *Options) list(w http.ResponseWriter, r *http.Request) {
 }
 
 func (o *Options) one(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
-	s, err := o.Stories.Story(r.Context(), id)
-	switch {
-	case errors.Is(err, o.NotFound):
-		o.answer(w, http.StatusNotFound, failure{fmt.Sprintf("there is no story %q", id)})
-	case err != nil:
+	s, err := o.Stories.Story(r.Context(), r.PathValue("id"))
+	if err != nil {
 		o.fail(w, r, err)
-	default:
-		o.answer(w, http.StatusOK, s)
+		return
 	}
+	o.answer(w, http.StatusOK, s)
+}
+
+func (o *Options) history(w http.ResponseWriter, r *http.Request) {
+	revisions, err := o.Stories.History(r.Context(), r.PathValue("id"))
+	if err != nil {
+		o.fail(w, r, err)
+		return
+	}
+	o.answer(w, http.StatusOK, history{revisions})
 }
 
 func (o *Options) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // nobody waits for the answer any more
+	switch {
+	case r.Context().Err() != nil: // nobody waits for the answer any more
+	case errors.Is(err, store.ErrNotFound):
+		o.answer(w, http.StatusNotFound, failure{fmt.Sprintf("there is no story %q", r.PathValue("id"))})
+	case errors.Is(err, store.ErrAmbiguous):
+		o.answer(w, http.StatusConflict, failure{err.Error()})
+	default:
+		o.Log.Error("stories could not be read", "path", r.URL.Path, "err", err)
+		o.answer(w, http.StatusInternalServerError, failure{"stories could not be read; the log of tapio says why"})
 	}
-	o.Log.Error("stories could not be read", "path", r.URL.Path, "err", err)
-	o.answer(w, http.StatusInternalServerError, failure{"stories could not be read; the log of tapio says why"})
 }
 
 func (o *Options) answer(w http.ResponseWriter, status int, v any) {
