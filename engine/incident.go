@@ -351,7 +351,8 @@ func (e *Engine) failing(inc *incident, regardless bool) bool {
 		}
 		return true
 	}
-	if _, exits := t.Requires(tapio.ContainerExit); exits && !regardless {
+	isJob := inc.subject.Kind == tapio.KindJob || inc.subject.Kind == tapio.KindCronJob // whose tries may fail
+	if _, exits := t.Requires(tapio.ContainerExit); exits && !regardless && !isJob {
 		// Between two crashes a container may look well.
 		return e.looping(inc) && e.now.Sub(inc.lastBad) < e.quiet(inc)
 	}

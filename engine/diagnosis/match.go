@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -320,30 +319,17 @@ func registryOf(image string) string {
 	return host
 }
 
+// signals are Linux's numbers, wherever Tapio itself runs.
+var signals = map[int]string{
+	2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM",
+}
+
 // signalName names the signal that ended a container, where its exit code or
 // the runtime tells: 128 plus its number, by the convention of shells.
 func signalName(ev *tapio.Event) string {
 	n := ev.Int(tapio.AttrSignal)
-	if code := ev.Int(tapio.AttrExitCode); n == 0 && code > 128 && code < 160 {
+	if code := ev.Int(tapio.AttrExitCode); n == 0 && code > 128 {
 		n = code - 128
 	}
-	switch syscall.Signal(n) {
-	case syscall.SIGILL:
-		return "SIGILL"
-	case syscall.SIGABRT:
-		return "SIGABRT"
-	case syscall.SIGBUS:
-		return "SIGBUS"
-	case syscall.SIGFPE:
-		return "SIGFPE"
-	case syscall.SIGKILL:
-		return "SIGKILL"
-	case syscall.SIGSEGV:
-		return "SIGSEGV"
-	case syscall.SIGTERM:
-		return "SIGTERM"
-	case syscall.SIGINT:
-		return "SIGINT"
-	}
-	return ""
+	return signals[n]
 }
