@@ -1,0 +1,72 @@
+package redact
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	ansi  = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+	frame = regexp.MustCompile(`^\s+at |^\s+File "|^\s*goroutine \d+ \[|^\s+\S+\.(?:go|rs|py|js|ts|java|rb|c|cc|cpp):\d+|^created by |^\s+\.\.\. \d+ more|^\s*\d+: 0x|^\s*#\d+ |^note: run with|^[\w./*()-]+\(0x[0-9a-f, .x]*\)$|^[\w./-]+\.[\w.()*]+\(.*\)$|^exit status \d+$`)
+
+	deadly    = regexp.MustCompile(`^panic: |^fatal error: |\bpanicked at\b|(?i)^fatal\b|\bFATAL\b|(?i)level"?[=:]\s*"?(?:fatal|panic|critical)|(?i)severity"?[=:]\s*"?(?:fatal|critical)|(?i)segmentation fault|^F\d{4} |^Caused by: `)
+	thrown    = regexp.MustCompile(`^(?:Uncaught |Unhandled )?[\w.$]*(?:Error|Exception)\b(?:: | \[|$)|^Exception in thread|(?i)\bunhandled (?:exception|rejection|promise)|^Error: `)
+	reported  = regexp.MustCompile(`\bERROR\b|\[error\]|(?i)level"?[=:]\s*"?err|(?i)severity"?[=:]\s*"?err|^E\d{4} |^(?i:error)[:\s]`)
+	mentioned = regexp.MustCompile(`(?i)\b(?:error|exception|failed|failure|fatal|panic|cannot|can't|could not|couldn't|unable to|denied|refused|forbidden|invalid|missing|not found|no such|out of memory|timed out|timeout|unreachable)\b`)
+	unharmed  = regexp.MustCompile(`(?i)\b(?:0|no|without) (?:errors?|failures?)\b|"?err(?:or)?"?[=:]\s*(?:null|nil|none|""|<nil>)|(?i)level"?[=:]\s*"?(?:info|debug|trace)|(?i)severity"?[=:]\s*"?(?:info|debug|default|notice)`)
+)
+
+// LastError returns the line of a log that reads most like the error that
+// ended it, or "" where none does. The clearest kind of line wins, and among
+// lines of one kind the last. Stack frames are skipped.
+func LastError(lines []string) string {
+	best, rank := -1, 0
+	for i, line := range lines {
+		line = plain(line)
+		if r := errorRank(line); r > 0 && r >= rank {
+			best, rank = i, r
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	line := plain(lines[best])
+	if strings.HasSuffix(line, ":") && best+1 < len(lines) { // the words follow on the next line
+		if next := plain(lines[best+1]); next != "" && !frame.MatchString(next) {
+			line += " " + strings.TrimSpace(next)
+		}
+	}
+	return strings.TrimSpace(line)
+}
+
+// errorRank tells how much a line reads like the error: 0 not at all, 4 most.
+func errorRank(line string) int {
+	switch {
+	case line == "" || frame.MatchString(line):
+		return 0
+	case deadly.MatchString(line):
+		return 4
+	case unharmed.MatchString(line):
+		return 0
+	case thrown.MatchString(line):
+		return 3
+	case reported.MatchString(line):
+		return 2
+	case mentioned.MatchString(line):
+		return 1
+	}
+	return 0
+}
+
+// plain returns a line without colours and trailing space, bounded to what a
+// reader would read: longer lines are searched only in their beginning.
+func plain(line string) string {
+	const searched = 4096 // bytes
+	if len(line) > searched {
+		line = strings.ToValidUTF8(line[:searched], "")
+	}
+	if strings.IndexByte(line, 0x1b) >= 0 {
+		line = ansi.ReplaceAllString(line, "")
+	}
+	return strings.TrimRight(line, " \t\r\n")
+}
