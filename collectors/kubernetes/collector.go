@@ -128,6 +128,7 @@ type Collector struct {
 	metrics    *metrics
 	queue      *queue
 	caches     caches
+	shared     *interner
 	wants      chan wanted
 	synced     chan struct{}
 
@@ -170,7 +171,7 @@ func New(o Options) (*Collector, error) {
 
 	c := &Collector{
 		log: log, host: config.Host, namespaces: o.Namespaces, config: config, http: client,
-		caches: make(caches),
+		caches: make(caches), shared: newInterner(),
 		// Answer adds and never waits; the workers of Run take, oldest first. It is
 		// never closed. A burst of crashes asks for one log each; 64 are 80 s of
 		// work in the worst case (4 at once, 5 s each), after which lines are old

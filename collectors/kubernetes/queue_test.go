@@ -248,7 +248,7 @@ func TestQueueEndReleasesWaitingWriters(t *testing.T) {
 }
 
 func TestQueueMarkComesLast(t *testing.T) {
-	for _, capacity := range []int{2, 100} { // with and without an overflow
+	for _, capacity := range []int{3, 100} { // with and without an overflow
 		synctest.Test(t, func(t *testing.T) {
 			q, _ := testQueue(capacity)
 			q.put(event("a"), event("b"), state("p", "1"), state("q", "1"))

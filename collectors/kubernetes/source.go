@@ -7,6 +7,7 @@ import (
 
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/collectors/kubernetes/facts"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -114,7 +115,8 @@ func (c *Collector) source(k scopedKind, requests *cache.ListWatch) (*source, er
 	return s, err
 }
 
-// transform strips an object before it is cached. An object that it can't
+// transform strips an object before it is cached, and lets pods share what they
+// have in common. An object that it can't
 // strip is not cached, rather than ending the process.
 func (c *Collector) transform(o any) (stripped any, err error) {
 	defer func() {
@@ -124,7 +126,11 @@ func (c *Collector) transform(o any) (stripped any, err error) {
 			c.log.Error("an object can't be read", "error", err)
 		}
 	}()
-	return facts.Strip(o)
+	stripped, err = facts.Strip(o)
+	if pod, ok := stripped.(*corev1.Pod); ok && err == nil {
+		c.shared.pod(pod)
+	}
+	return stripped, err
 }
 
 // tell reports what changed from old to new. One object that facts can't read

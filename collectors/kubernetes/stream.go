@@ -111,6 +111,7 @@ type stream struct {
 	since     time.Time // last contact before this watch
 	listing   bool      // until the bookmark that ends the initial events
 	begun     bool      // an event was received
+	broken    bool      // and one of them was an error, which says why the watch ends
 	bookmarks int
 	out       chan watch.Event
 	done      chan struct{} // closed by Stop
@@ -171,6 +172,7 @@ func (s *stream) note(event watch.Event) {
 	first := !s.begun
 	s.begun = true
 	if event.Type == watch.Error {
+		s.broken = true
 		cause := reason(apierrors.FromObject(event.Object))
 		if first && !s.listing {
 			s.contact.refused(at, s.since, cause)
@@ -199,6 +201,9 @@ func (s *stream) ended() {
 	case <-s.done:
 		return
 	default:
+	}
+	if s.broken {
+		return
 	}
 	at := now()
 	if !s.listing && at.Sub(s.start) >= s.timeout-regularEnd {
