@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func bigCluster(tb testing.TB) (*Engine, []*tapio.State) {
 
 // BenchmarkObserve is the mix of a busy cluster: of ten observations eight are
 // states that change no relation, one is an event that no template asks for,
-// and one an event that one does.
+// and one a new Kubernetes Event, which all templates of that type look at.
 func BenchmarkObserve(b *testing.B) {
 	e, pods := bigCluster(b)
 	var mix []*tapio.Observation
@@ -70,7 +71,11 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		e.Observe(mix[i%len(mix)])
+		o := mix[i%len(mix)]
+		if o.Event != nil && o.Event.Type == tapio.KubernetesEvent {
+			o.Event.ID = strconv.Itoa(i) // every one is news
+		}
+		e.Observe(o)
 		i++
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "observations/s")
