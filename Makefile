@@ -1,0 +1,82 @@
+# Tapio needs Go and nothing else; the end-to-end tests also need Linux, root
+# and a few Debian packages (deploy/testbed/README.md), the pictures Node.
+
+export CGO_ENABLED := 0
+
+staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+govulncheck := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Our own test cluster, or the cluster of E2E_KUBECONFIG, in new namespaces of
+# which workloads are then broken. KUBECONFIG is not read: nobody shall break a
+# cluster because a variable was set.
+e2e := go test -tags e2e -count 1 -timeout 40m -v ./deploy/e2e \
+	$(if $(E2E_KUBECONFIG),-kubeconfig $(abspath $(E2E_KUBECONFIG)))
+cluster := $(if $(E2E_KUBECONFIG),,testbed)
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: demo
+demo: ## play a recorded incident into a workspace page on this machine
+	go run ./cmd/tapio demo
+
+.PHONY: build
+build: ## compile bin/tapio
+	go build -trimpath -o bin/ ./cmd/tapio
+
+.PHONY: test
+test: ## run the tests; they need no root, no cluster, no Slack
+	go test ./...
+
+.PHONY: lint
+lint: ## check format, go vet, staticcheck and the scripts' syntax
+	@files=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); test -z "$$files" || { echo "run gofmt -w on" $$files; exit 1; }
+	go vet ./...
+	go vet -tags e2e ./deploy/e2e
+	$(staticcheck) ./...
+	$(staticcheck) -tags e2e ./deploy/e2e
+	@for script in .ci/run deploy/testbed/build.sh deploy/testbed/cluster deploy/testbed/lib/init; do bash -n $$script || exit 1; done
+
+.PHONY: check
+check: build lint test ## build, lint and test: what a change must pass
+
+.PHONY: generate
+generate: ## write generated files anew
+	go generate ./...
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities; asks vuln.go.dev, so it needs the internet
+	$(govulncheck) ./...
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: testbed
+testbed: ## build the test cluster's executables: ten minutes once, then a second
+	deploy/testbed/build.sh
+
+.PHONY: e2e
+e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; 12 minutes
+	$(e2e)
+
+.PHONY: churn
+churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing may be told
+	$(e2e) -run TestChurn -churn 10m
+
+.PHONY: kill
+kill: $(cluster) ## kill tapio at 20 instants of an incident: nothing lost, nothing told twice
+	$(e2e) -run TestKill -kills 20
+
+.PHONY: pictures
+pictures: ## render every kind of message and the demo page to out/pictures; needs Node and Chromium
+	deploy/pictures/render
+
+.PHONY: slack-types
+slack-types: ## check the messages against Slack's own TypeScript types; needs Node
+	bot/slackfake/testdata/official/run types
+
+.PHONY: official
+official: ## drive the stand-in workspace with Slack's own JavaScript clients; needs Node
+	bot/slackfake/testdata/official/run clients
