@@ -1,0 +1,163 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// options are the flags of the tests.
+type options struct {
+	kubeconfig string
+	kills      int
+	churn      time.Duration
+	seed       uint64
+	out        string
+}
+
+// bed is where the tests run: the cluster and the program under test.
+type bed struct {
+	options
+	kubeconfig string            // of the cluster
+	tapio      string            // the executable
+	testbed    string            // folder of the test cluster's scripts
+	path       string            // PATH with kubectl and cluster
+	nodes      map[string]string // role → node; empty on a cluster that isn't ours
+}
+
+// shared is what TestMain made for the tests.
+var shared *bed
+
+func TestMain(m *testing.M) {
+	var o options
+	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of this kubeconfig and not one of our own; workloads in new namespaces of it are broken")
+	flag.IntVar(&o.kills, "kills", 3, "how often TestKill kills tapio")
+	flag.DurationVar(&o.churn, "churn", 90*time.Second, "how long TestChurn goes on")
+	flag.Uint64Var(&o.seed, "seed", 0, "of TestKill's instants; 0 takes one from the clock")
+	flag.StringVar(&o.out, "out", "../../out", "folder for reports, recordings and logs")
+	flag.Parse()
+	// The scenarios wait for the cluster more than they work: all run at once.
+	if err := flag.Set("test.parallel", "64"); err != nil {
+		panic(err)
+	}
+	os.Exit(runAll(m, o))
+}
+
+func runAll(m *testing.M, o options) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	b, err := prepare(ctx, o)
+	if b != nil {
+		defer b.down()
+		// A test that hangs must not keep the cluster when a person gives up.
+		go func() {
+			<-ctx.Done()
+			b.down()
+			os.Exit(130)
+		}()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	shared = b
+	return m.Run()
+}
+
+// prepare builds the program and brings up the cluster. The bed is returned
+// with an error too where there is something to take down.
+func prepare(ctx context.Context, o options) (*bed, error) {
+	b := &bed{options: o, nodes: map[string]string{}}
+	var err error
+	if b.testbed, err = filepath.Abs("../testbed"); err != nil {
+		return nil, err
+	}
+	if b.out, err = filepath.Abs(o.out); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(b.out, 0o755); err != nil {
+		return nil, err
+	}
+	b.tapio = filepath.Join(b.out, "tapio-e2e")
+	say("building tapio")
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.tapio, "../../cmd/tapio")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build tapio: %w\n%s", err, text)
+	}
+	if o.kubeconfig != "" {
+		if b.kubeconfig, err = filepath.Abs(o.kubeconfig); err != nil {
+			return nil, err
+		}
+		b.path = os.Getenv("PATH")
+		if text, err := b.script(ctx, "", nil, "kubectl version"); err != nil {
+			return nil, fmt.Errorf("reach the cluster of %s: %w\n%s", o.kubeconfig, err, text)
+		}
+		return b, nil
+	}
+	return b, b.up(ctx)
+}
+
+// up brings up our own cluster, on which nothing is running yet.
+func (b *bed) up(ctx context.Context) error {
+	bin := os.Getenv("TESTBED_BIN")
+	if bin == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		bin = filepath.Join(cache, "tapio", "testbed")
+	}
+	b.path = bin + ":" + b.testbed + ":" + os.Getenv("PATH")
+	// The nodes beside node-1, where workloads prefer to run.
+	b.nodes = map[string]string{
+		"stop":  "node-2", // its kubelet is killed
+		"small": "node-3", // has little memory
+		"taint": "node-4", // is tainted, and drained
+	}
+	b.kubeconfig = filepath.Join("/var/tmp/testbed", clusterName, "admin.kubeconfig")
+	began := time.Now()
+	say("starting the test cluster")
+	// The taints keep the other nodes empty and, as they only prefer, don't
+	// show in what the scheduler says.
+	text, err := b.script(ctx, "", nil, `
+cluster down
+cluster up 2
+TESTBED_NODE_MEMORY_MB=1024 cluster node start node-3
+cluster node start node-4
+for node in node-2 node-3 node-4; do
+  kubectl wait --for create --timeout 60s node $node
+  kubectl taint node $node tapio-e2e=reserved:PreferNoSchedule
+done
+kubectl wait --for condition=Ready --timeout 60s node --all
+until [[ -z $(kubectl get nodes -o jsonpath='{.items[*].spec.taints[?(@.effect=="NoSchedule")].key}') ]]; do sleep 0.5; done`)
+	if err != nil {
+		return fmt.Errorf("bring up the test cluster: %w\n%s", err, text)
+	}
+	say("the test cluster is up after %.0f s", time.Since(began).Seconds())
+	return nil
+}
+
+// down takes our own cluster down.
+func (b *bed) down() {
+	if b.options.kubeconfig != "" || b.kubeconfig == "" {
+		return
+	}
+	if text, err := b.script(context.Background(), "", nil, "cluster down"); err != nil {
+		fmt.Fprintf(os.Stderr, "e2e: take down the test cluster: %v\n%s", err, text)
+	}
+}
+
+// say prints a line of progress.
+func say(format string, args ...any) {
+	fmt.Printf("e2e: "+format+"\n", args...)
+}
