@@ -103,29 +103,36 @@ func New(o Options) (*Engine, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{
-		opts:      o,
-		graph:     topology.New(),
-		templates: map[string]*diagnosis.Template{},
-		recent:    map[tapio.Entity][]*tapio.Event{},
-		seen:      map[string]time.Time{},
-		services:  map[tapio.Entity]time.Time{},
-		past:      map[tapio.Entity][]pastStory{},
-	}
-	var compiled []*diagnosis.Template
+	templates := map[string]*diagnosis.Template{}
 	for _, t := range o.Templates {
 		c, err := diagnosis.Compile(t)
 		if err != nil {
 			return nil, err
 		}
-		if e.templates[t.ID] != nil {
+		if templates[t.ID] != nil {
 			return nil, fmt.Errorf("template %q is there twice", t.ID)
 		}
-		e.templates[t.ID] = c
-		compiled = append(compiled, c)
+		templates[t.ID] = c
 	}
-	e.matcher = diagnosis.NewMatcher(compiled)
-	return e, nil
+	return assemble(o, templates), nil
+}
+
+// assemble makes an Engine of compiled templates.
+func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
+	ordered := make([]*diagnosis.Template, 0, len(templates))
+	for _, t := range o.Templates {
+		ordered = append(ordered, templates[t.ID])
+	}
+	return &Engine{
+		opts:      o,
+		graph:     topology.New(),
+		matcher:   diagnosis.NewMatcher(ordered),
+		templates: templates,
+		recent:    map[tapio.Entity][]*tapio.Event{},
+		seen:      map[string]time.Time{},
+		services:  map[tapio.Entity]time.Time{},
+		past:      map[tapio.Entity][]pastStory{},
+	}
 }
 
 // Observe takes in one observation and returns the revisions and the wants that

@@ -219,8 +219,9 @@ func FuzzObserve(f *testing.F) {
 	f.Add([]byte(`{"time":"2026-01-01T12:00:00Z","state":{"entity":{"kind":"Pod","namespace":"n","name":"p"},"owner":{"kind":"Pod","namespace":"n","name":"p"},"pod":{"phase":"Running"}}}`))
 	f.Add([]byte(`{"time":"2026-01-01T12:00:00Z","state":{"entity":{"kind":"EndpointSlice","namespace":"n","name":"s"},"endpoints":{"service":"s"}}}`))
 	f.Add([]byte(`{"time":"2026-01-01T12:00:00Z","gap":{"source":"k8s-api","from":"2026-01-01T12:00:00Z","to":"2026-01-01T12:00:00Z","reason":"x"}}`))
+	compiled := newEngine(f)
 	f.Fuzz(func(t *testing.T, line []byte) {
-		e := newEngine(t)
+		e := assemble(compiled.opts, compiled.templates)
 		for l := range strings.SplitSeq(string(line), "\n") {
 			o, err := tapio.DecodeObservation([]byte(l))
 			if err != nil || o.Time.Sub(start).Abs() > time.Hour {
@@ -229,9 +230,9 @@ func FuzzObserve(f *testing.F) {
 			for range 3 {
 				e.Observe(o)
 			}
-			e.Tick(o.Time.Add(2 * time.Minute))
+			e.Tick(o.Time.Add(time.Minute))
 		}
-		for _, s := range e.Flush(start.Add(2 * time.Hour)) {
+		for _, s := range e.Flush(start.Add(time.Hour)) {
 			if err := s.Validate(); err != nil {
 				t.Error(err)
 			}
