@@ -1,0 +1,394 @@
+package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/yairfalse/tapio"
+	"golang.org/x/time/rate"
+)
+
+// desk owns the threads: one goroutine reads batches, clicks and results of
+// calls, writes the ledger, and starts calls. Nothing of it is shared.
+type desk struct {
+	*Bot
+	cursor  cursor
+	threads map[string]*thread
+	work    map[string]*thread // those that aren't idle
+	places  map[string]*place  // by channel as routed
+	boards  map[string]string  // channel → newest thread of kind backlog
+	edits   *rate.Limiter      // chat.update, for all channels
+	looks   *rate.Limiter      // searches of history, for all channels
+	editsAt time.Time          // no edit before this: Slack said so
+
+	batches chan []tapio.Revision // unbuffered: the next batch is read while this one is decided on
+	results chan result           // unbuffered: each call waits until its result is taken
+
+	deaf    error     // the token is refused, or Slack was never reached
+	probeAt time.Time // when to try again
+	probing bool
+	busy    int // goroutines that will send a result
+	sweepAt time.Time
+}
+
+// click is a button that changes what is said about a story.
+type click struct {
+	story string
+	undo  bool // of the acknowledgement
+	by    ack
+	done  chan<- string // what to tell the person, "" for nothing; buffered by 1
+}
+
+func newDesk(b *Bot) *desk {
+	return &desk{
+		Bot:     b,
+		threads: map[string]*thread{},
+		work:    map[string]*thread{},
+		places:  map[string]*place{},
+		boards:  map[string]string{},
+		edits:   rate.NewLimiter(rate.Every(time.Minute/editsPerMinute+50*time.Millisecond), 2),
+		looks:   rate.NewLimiter(rate.Every(time.Minute/editsPerMinute+50*time.Millisecond), 2),
+		batches: make(chan []tapio.Revision),
+		results: make(chan result),
+		deaf:    errNotConnected,
+	}
+}
+
+// load reads the ledger. Calls that were under way when the last process
+// ended have an unknown outcome.
+func (d *desk) load(ctx context.Context) error {
+	records, err := d.opts.Ledger.Read(ctx, ledgerPrefix)
+	if err != nil {
+		return fmt.Errorf("read ledger: %w", err)
+	}
+	for _, r := range records {
+		switch {
+		case r.Key == keyCursor:
+			c, err := decode(r, func(c *cursor) int { return c.V })
+			if err != nil {
+				return err
+			}
+			d.cursor = *c
+		case len(r.Key) > len(threadPrefix) && r.Key[:len(threadPrefix)] == threadPrefix:
+			t, err := decodeThread(r)
+			if err != nil {
+				return err
+			}
+			d.keep(t)
+		case len(r.Key) > len(routePrefix) && r.Key[:len(routePrefix)] == routePrefix:
+			rt, err := decode(r, func(r *route) int { return r.V })
+			if err != nil {
+				return err
+			}
+			d.place(rt.Name).route = *rt
+		default:
+			return fmt.Errorf("ledger entry %s is not known to this Tapio; run the one that wrote it, or a newer one", r.Key)
+		}
+	}
+	return nil
+}
+
+// keep takes a thread of the ledger into memory.
+func (d *desk) keep(t *thread) {
+	d.threads[t.ID] = t
+	if t.Kind == kindBacklog {
+		if old := d.threads[d.boards[t.Route]]; old == nil || old.Updated.Before(t.Updated) {
+			d.boards[t.Route] = t.ID
+		}
+	}
+	if i := t.Intent; i != nil {
+		if i.posts(t) {
+			t.unsure = true
+			t.wait = i.At.Add(grace)
+		} else {
+			t.unsend()
+		}
+	}
+	d.note(t)
+}
+
+// note files the thread under work while it isn't idle.
+func (d *desk) note(t *thread) {
+	if t.idle() {
+		delete(d.work, t.ID)
+	} else {
+		d.work[t.ID] = t
+	}
+}
+
+func (d *desk) run(ctx context.Context) error {
+	// Calls outlive ctx by stopGrace, so that an ordinary stop leaves no
+	// unknown outcome behind.
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		wake, err := d.dispatch(ctx, calls, now)
+		if err != nil {
+			return d.stop(cancel, err)
+		}
+		d.report()
+		timer.Reset(max(time.Until(wake), 0))
+		select {
+		case <-ctx.Done():
+			return d.stop(cancel, nil)
+		case revs := <-d.batches:
+			err = d.take(ctx, revs, time.Now())
+		case r := <-d.results:
+			d.busy--
+			err = d.settle(ctx, r, time.Now())
+		case c := <-d.clicks:
+			err = d.click(ctx, c, time.Now())
+		case <-timer.C:
+		}
+		if err != nil {
+			return d.stop(cancel, err)
+		}
+	}
+}
+
+// stop waits a little for calls under way and records their results.
+func (d *desk) stop(cancel context.CancelFunc, cause error) error {
+	d.setReady(errors.New("the bot stopped"))
+	deadline := time.NewTimer(stopGrace)
+	defer deadline.Stop()
+	ctx, done := context.WithTimeout(context.Background(), 2*stopGrace)
+	defer done()
+	for d.busy > 0 {
+		select {
+		case r := <-d.results:
+			d.busy--
+			if cause == nil {
+				cause = d.settle(ctx, r, time.Now())
+			}
+		case <-deadline.C:
+			cancel() // what is left will be looked for at the next start
+		}
+	}
+	return cause
+}
+
+// save writes to the ledger. Nothing is said that isn't written: it tries
+// until the write succeeds or ctx ends.
+func (d *desk) save(ctx context.Context, records ...tapio.Record) error {
+	wait := 100 * time.Millisecond
+	for {
+		err := d.opts.Ledger.Write(ctx, records...)
+		if err == nil {
+			return nil
+		}
+		err = fmt.Errorf("write ledger: %w", err)
+		if ctx.Err() != nil {
+			return err
+		}
+		d.log.Error("ledger can't be written; nothing is said until it can", "error", err)
+		d.setReady(err)
+		sleep(ctx, wait)
+		wait = min(2*wait, maxBackoff)
+	}
+}
+
+// take decides on a batch of revisions. The cursor and all that the batch led
+// to are one write.
+func (d *desk) take(ctx context.Context, revs []tapio.Revision, now time.Time) error {
+	changed := map[string]*thread{}
+	for i := range revs {
+		rev := &revs[i]
+		if rev.Seq <= d.cursor.Seq {
+			continue
+		}
+		d.cursor = cursor{V: ledgerV, Seq: rev.Seq}
+		s := &rev.Story
+		dec := decide(d.threads[s.ID], s, now)
+		d.count.decided.WithLabelValues(string(dec.step)).Inc()
+		d.log.Debug("decided", "story", s.ID, "revision", s.Revision, "step", string(dec.step), "why", dec.why)
+		for _, t := range d.apply(dec, s, now) {
+			changed[t.ID] = t
+		}
+	}
+	records := []tapio.Record{record(keyCursor, d.cursor)}
+	for _, id := range slices.Sorted(maps.Keys(changed)) {
+		d.note(changed[id])
+		records = append(records, changed[id].record())
+	}
+	return d.save(ctx, records...)
+}
+
+// apply carries a decision over to the threads and returns those it changed.
+func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
+	t := d.threads[s.ID]
+	if dec.step == stepSilence {
+		return nil
+	}
+	if t == nil {
+		channel := d.channelOf(s)
+		t = &thread{V: ledgerV, ID: s.ID, Kind: kindStory, Route: channel, Channel: d.usable(channel, now)}
+		d.threads[t.ID] = t
+	}
+	changed := []*thread{t}
+	if s.Status == tapio.StatusOpen && t.Status == tapio.StatusResolved {
+		t.Reopened = s.Updated
+	}
+	ended := t.Status != s.Status
+	t.Revision, t.Status, t.Severity, t.Updated = s.Revision, s.Status, s.Severity, s.Updated
+	t.Title, t.Follows, t.Parent = clean(s.Title, budgetTitle, false), s.Follows, s.AbsorbedInto
+	if dec.clear {
+		t.Ack = nil
+	}
+	switch dec.step {
+	case stepDrop:
+		t.Root, t.News = rootFine, nil
+		return changed
+	case stepBacklog:
+		board := d.board(t, now)
+		t.Board = board.ID
+		return append(changed, board)
+	case stepPost:
+		if b := d.threads[t.Board]; b != nil {
+			t.Board = ""
+			b.Root = rootNow
+			changed = append(changed, b)
+		}
+		t.Root = rootNow
+	case stepEditNow:
+		t.Root = rootNow
+	case stepEdit:
+		if t.Root == rootFine {
+			t.Root = rootSoon
+		}
+	}
+	if b := d.threads[t.Board]; b != nil {
+		t.Root = rootFine // the summary tells it
+		if b.Root == rootFine {
+			b.Root = rootSoon
+		}
+		if ended {
+			b.Root = rootNow
+		}
+		return append(changed, b)
+	}
+	for _, n := range dec.news {
+		f := newFact(s, n, now)
+		f.Broadcast = dec.loud && (n.Kind == tapio.NewsSeverity || n.Kind == tapio.NewsReopened)
+		t.News = append(t.News, f)
+	}
+	if s.Status == tapio.StatusAbsorbed && !t.ToldPart {
+		t.ToldPart = true
+		t.News = append(t.News, fact{Kind: tapio.NewsAbsorbed, Time: s.Updated, At: now, Made: s.Updated})
+	}
+	t.Flush = t.Flush || dec.flush
+	return changed
+}
+
+// board returns the summary that takes up a failure which was already there.
+func (d *desk) board(t *thread, now time.Time) *thread {
+	b := d.threads[d.boards[t.Route]]
+	if b == nil || now.Sub(b.Updated) > backlogOpen {
+		b = &thread{
+			V: ledgerV, ID: "backlog-" + t.ID, Kind: kindBacklog, Route: t.Route, Channel: t.Channel,
+			Updated: now, After: now.Add(d.opts.BundleFor), Title: "Failures that were already there",
+		}
+		d.threads[b.ID] = b
+		d.boards[t.Route] = b.ID
+	}
+	b.Members = append(b.Members, t.ID)
+	b.Root = rootNow
+	if b.RootTS != "" {
+		b.Root = rootSoon
+	}
+	return b
+}
+
+// click acknowledges a story or takes that back. It changes nothing when it
+// comes a second time.
+func (d *desk) click(ctx context.Context, c click, now time.Time) error {
+	t := d.threads[c.story]
+	tell := ""
+	switch {
+	case t == nil || t.Board != "":
+		tell = "Tapio doesn't remember this story any more."
+	case t.closed():
+		tell = "This story is over; there is nothing to acknowledge."
+	case !c.undo && t.Ack != nil:
+		if t.Ack.User != c.by.User {
+			tell = "Already acknowledged by " + t.Ack.name() + "."
+		}
+	case c.undo && t.Ack == nil:
+	default:
+		c.by.At = now
+		f := fact{Kind: newsAck, Time: now, At: now, Text: c.by.plainName() + " takes care of it."}
+		t.Ack = &c.by
+		if c.undo {
+			f = fact{Kind: newsUnack, Time: now, At: now, Text: c.by.plainName() + " gave it back: it is firing and nobody takes care of it."}
+			t.Ack = nil
+		}
+		t.News = append(t.News, f)
+		t.Root, t.Flush = rootNow, true
+		d.note(t)
+		if err := d.save(ctx, t.record()); err != nil {
+			return err
+		}
+	}
+	c.done <- tell
+	return nil
+}
+
+// sweep forgets threads that ended long ago.
+func (d *desk) sweep(ctx context.Context, now time.Time) error {
+	d.sweepAt = now.Add(24 * time.Hour)
+	var gone []tapio.Record
+	for id, t := range d.threads {
+		if !t.idle() || now.Sub(t.Updated) < keepThreads || t.Kind == kindStory && !t.closed() {
+			continue
+		}
+		delete(d.threads, id)
+		gone = append(gone, tapio.Record{Key: threadPrefix + id})
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return d.save(ctx, gone...)
+}
+
+// report brings the gauges up to date.
+func (d *desk) report() {
+	n := 0
+	for _, t := range d.work {
+		if t.Intent != nil {
+			n++
+		}
+		if t.Root != rootFine {
+			n++
+		}
+		if len(t.News) > 0 {
+			n++
+		}
+	}
+	d.depth.Store(int64(n))
+	d.count.depth.Set(float64(n))
+	parked := 0
+	for _, p := range d.places {
+		if p.route.Refused != "" {
+			parked++
+		}
+	}
+	d.count.parked.Set(float64(parked))
+	switch def := d.places[channelName(d.opts.DefaultChannel)]; {
+	case d.deaf != nil:
+		d.setReady(d.deaf)
+	case def != nil && def.route.Refused != "":
+		d.setReady(fmt.Errorf("slack refuses the default channel %s (%s): %s", d.opts.DefaultChannel, def.route.Refused, mend(def.route.Refused)))
+	default:
+		d.setReady(nil)
+	}
+}
+
+// nonce is unlike any other one.
+func nonce() string { return rand.Text()[:16] }

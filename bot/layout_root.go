@@ -1,0 +1,356 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+	"github.com/yairfalse/tapio"
+)
+
+// action IDs of the buttons. They are part of messages that are out there, so
+// they don't change.
+const (
+	actionAck      = "tapio.ack"
+	actionUnack    = "tapio.unack"
+	actionTimeline = "tapio.timeline"
+	actionRunbook  = "tapio.url.runbook"
+	actionShare    = "tapio.share"
+	actionPick     = "tapio.pick" // with a number behind it: action IDs are unique within a block
+)
+
+// scene is everything that the root message of a story shows: the story, and
+// what only the bot knows.
+type scene struct {
+	story    *tapio.Story
+	ack      *ack
+	reopened time.Time // when it came back, zero where it didn't
+	parent   titled    // of an absorbed story: what it is part of
+	follows  titled    // of a story that takes up an old one
+	lost     string    // link to the root message that this one replaces; "gone" where it can't be linked
+	meantFor string    // channel that refused it, where this is not the one
+}
+
+// titled is another story's message: a title, and its address where it is known.
+type titled struct {
+	title string
+	link  string
+}
+
+func (t titled) mrkdwn() string {
+	if t.title == "" {
+		return ""
+	}
+	return link(t.link, escape(t.title, budgetTitle))
+}
+
+// root lays out the root message: the current truth of one story.
+func (sc *scene) root() message {
+	switch sc.story.Status {
+	case tapio.StatusResolved:
+		return sc.resolved()
+	case tapio.StatusAbsorbed:
+		return sc.absorbed()
+	}
+	return sc.open()
+}
+
+func (sc *scene) open() message {
+	s := sc.story
+	m := message{Color: colorFiring, Fallback: "firing, not acknowledged"}
+	dot, state := ":red_circle:", "firing"
+	if sc.ack != nil {
+		m.Color, m.Fallback = colorAcked, "acknowledged"
+		dot, state = ":large_yellow_circle:", "acknowledged"
+	}
+	m.Text = sc.sentence(state)
+	m.Blocks = append(m.Blocks, section(fmt.Sprintf("%s %s\n%s", dot, heading(s), summary(s))))
+	m.Blocks = append(m.Blocks, fields(s)...)
+	if list := decisive(s); list != nil {
+		m.Blocks = append(m.Blocks, list)
+	}
+	if s.Standing == tapio.StandingUnknown && len(s.Checked) > 0 {
+		m.Blocks = append(m.Blocks, contextLine("Cause unknown. Checked and ruled out: "+checked(s)))
+	}
+	if s.NextAction.Text != "" || s.NextAction.Command != "" {
+		m.Blocks = append(m.Blocks, pasteable(literal(s.NextAction.Text, budgetSentence), verbatim(s.NextAction.Command, budgetCommand)))
+	}
+
+	first := button(actionAck, "Ack", s.ID)
+	first.Style = slack.StylePrimary
+	if sc.ack != nil {
+		first = button(actionUnack, "Un-ack", s.ID)
+	}
+	m.Foot = []slack.Block{
+		actions(sc.blockID(), first, button(actionTimeline, "Show timeline", s.ID), runbook(s)),
+		contextLine(sc.state(), sc.since(), gaps(s), sc.pointers(), reference(s)),
+	}
+	return m
+}
+
+// state is the first words of the context line.
+func (sc *scene) state() string {
+	switch {
+	case sc.ack != nil:
+		return fmt.Sprintf(":eyes: ~firing~ → acked by %s %s", sc.ack.mention(), clock(sc.ack.At, sc.story.Timestamp))
+	case !sc.reopened.IsZero():
+		return ":fire: came back " + clock(sc.reopened, sc.story.Timestamp) + " · not acked"
+	}
+	return ":fire: firing · not acked"
+}
+
+// since says when it began rather than how long ago: a message that is not
+// edited would soon be wrong about the latter.
+func (sc *scene) since() string {
+	return "since " + clock(sc.story.Timestamp, sc.story.Opened)
+}
+
+// pointers are the links to messages that came before this one.
+func (sc *scene) pointers() string {
+	var parts []string
+	if f := sc.follows.mrkdwn(); f != "" {
+		parts = append(parts, "follows "+f)
+	}
+	switch sc.lost {
+	case "":
+	case messageGone:
+		parts = append(parts, "the first message of this story was deleted")
+	default:
+		parts = append(parts, "goes on from "+link(sc.lost, "an earlier message"))
+	}
+	if sc.meantFor != "" {
+		parts = append(parts, "meant for "+escape(sc.meantFor, budgetName)+", where Tapio can't post")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (sc *scene) resolved() message {
+	s := sc.story
+	took := duration(s.Duration)
+	m := message{
+		Text:     fmt.Sprintf("Resolved after %s: %s%s.", took, escape(s.Title, budgetTitle), locality(s)),
+		Color:    colorResolved,
+		Fallback: "resolved",
+	}
+	lines := []string{fmt.Sprintf(":white_check_mark: %s — resolved in *%s*", bold(s.Title, budgetTitle), took)}
+	for _, l := range [][2]string{{"Cause", s.RootCause}, {"Fix", s.Resolution}} {
+		if text := escape(l[1], budgetSentence); text != "" {
+			lines = append(lines, "*"+l[0]+":* "+text)
+		}
+	}
+	if w := worst(s); w != "" {
+		lines = append(lines, "*Worst:* "+w)
+	}
+	was := "firing"
+	if sc.ack != nil {
+		was = "acked by " + sc.ack.mention()
+	}
+	m.Blocks = []slack.Block{section(strings.Join(lines, "\n"))}
+	m.Foot = []slack.Block{
+		actions(sc.blockID(), button(actionTimeline, "Show timeline", s.ID), runbook(s)),
+		contextLine(fmt.Sprintf(":white_check_mark: ~%s~ → resolved %s", was, clock(s.Resolved, s.Timestamp)),
+			"began "+clock(s.Timestamp, s.Resolved), gaps(s), sc.pointers(), reference(s)),
+	}
+	return m
+}
+
+func (sc *scene) absorbed() message {
+	s := sc.story
+	part := sc.parent.mrkdwn()
+	if part == "" {
+		part = "another story"
+	}
+	return message{
+		Text:     fmt.Sprintf("%s is part of %s.", escape(s.Title, budgetTitle), part),
+		Blocks:   []slack.Block{section(fmt.Sprintf(":link: %s — part of %s, which is where it is told from here on.", bold(s.Title, budgetTitle), part))},
+		Color:    colorAside,
+		Fallback: "part of another story",
+		Foot: []slack.Block{
+			actions(sc.blockID(), button(actionTimeline, "Show timeline", s.ID)),
+			contextLine("part of "+part, "since "+clock(s.Timestamp, s.Opened), reference(s)),
+		},
+	}
+}
+
+// sentence is the whole message for those who see or hear only one line.
+func (sc *scene) sentence(state string) string {
+	s := sc.story
+	text := fmt.Sprintf("%s %s: %s%s.", s.SeverityName(), state, escape(s.Title, budgetTitle), locality(s))
+	for _, more := range s.Summary[:min(len(s.Summary), 2)] {
+		text += " " + escape(more.Text, budgetSentence)
+	}
+	return text
+}
+
+// blockID is new with every revision, as Slack advises.
+func (sc *scene) blockID() string {
+	acked := ""
+	if sc.ack != nil {
+		acked = ":acked"
+	}
+	return fmt.Sprintf("%s:r%d%s", sc.story.ID, sc.story.Revision, acked)
+}
+
+func heading(s *tapio.Story) string {
+	return strings.TrimSpace(fmt.Sprintf("*%s ·* %s", s.SeverityName(), bold(s.Title, budgetTitle)))
+}
+
+func summary(s *tapio.Story) string {
+	var out []string
+	for _, sentence := range s.Summary[:min(len(s.Summary), 2)] {
+		if text := escape(sentence.Text, budgetSentence); text != "" {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func fields(s *tapio.Story) []slack.Block {
+	impact := escape(s.Impact, budgetSentence)
+	if w := s.Scope.WorstDown; w > s.Scope.PodsDown {
+		impact = strings.TrimSpace(fmt.Sprintf("%s Worst so far: %s.", impact, worst(s)))
+	}
+	seen := ""
+	if n := len(s.SimilarIncidents); n == 1 {
+		seen = "once before"
+	} else if n > 1 {
+		seen = fmt.Sprintf("%d times before", n)
+	}
+	owner := escape(s.Owner.Team, budgetName)
+	if service := escape(s.Owner.Service, budgetName); service != "" {
+		owner = strings.TrimPrefix(owner+" · service "+service, " · ")
+	}
+	return sectionFields([2]string{"Impact", impact}, [2]string{"Where", where(s)}, [2]string{"Owner", owner}, [2]string{"Seen", seen})
+}
+
+// where names cluster, namespace and object.
+func where(s *tapio.Story) string {
+	var out []string
+	for _, part := range []string{s.Cluster, s.Subject.Namespace, s.Subject.Kind.Kubectl() + "/" + s.Subject.Name} {
+		if c := code(part, budgetPlace); c != "" {
+			out = append(out, c)
+		}
+	}
+	return strings.Join(out, " / ")
+}
+
+// locality is where the story happens, for a sentence.
+func locality(s *tapio.Story) string {
+	at := strings.Trim(escape(s.Cluster, budgetName)+"/"+escape(s.Subject.Namespace, budgetName), "/")
+	if at == "" {
+		return ""
+	}
+	return " in " + at
+}
+
+// decisive lists the timeline lines that decide, the cause in bold.
+func decisive(s *tapio.Story) slack.Block {
+	var items [][]slack.RichTextSectionElement
+	marked := false
+	for i := range s.Timeline {
+		e := &s.Timeline[i]
+		if !e.Decisive || len(items) == 3 {
+			continue
+		}
+		pieces := []slack.RichTextSectionElement{codePiece(e.Timestamp.UTC().Format("15:04")), textPiece(" ")}
+		words := literal(e.Description, budgetLine)
+		if words == "" {
+			words = literal(string(e.Type), budgetLine)
+		}
+		if e.Role == tapio.RoleCause && !marked {
+			marked = true
+			pieces = append(pieces, boldPiece(words+"  ← "+causeMark(s.Standing)))
+		} else {
+			pieces = append(pieces, textPiece(words))
+		}
+		items = append(items, pieces)
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	return bullets(items...)
+}
+
+func causeMark(st tapio.Standing) string {
+	switch st {
+	case tapio.StandingCertain:
+		return "cause"
+	case tapio.StandingLikely:
+		return "likely cause"
+	}
+	return "possible cause"
+}
+
+func checked(s *tapio.Story) string {
+	var out []string
+	for _, c := range s.Checked[:min(len(s.Checked), 8)] {
+		if text := escape(strings.TrimRight(c, ". "), budgetLine); text != "" {
+			out = append(out, text)
+		}
+	}
+	if more := len(s.Checked) - 8; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, " · ")
+}
+
+// runbook is the button to the first runbook that is a web page, or nil.
+func runbook(s *tapio.Story) *slack.ButtonBlockElement {
+	for _, l := range append([]string{s.Owner.Runbook}, s.RunbookLinks...) {
+		if b := linkButton(actionRunbook, "Runbook", s.ID, l); b != nil {
+			return b
+		}
+	}
+	return nil
+}
+
+// gaps says that something may have been missed, and when last.
+func gaps(s *tapio.Story) string {
+	if len(s.Gaps) == 0 {
+		return ""
+	}
+	g := s.Gaps[len(s.Gaps)-1]
+	return fmt.Sprintf(":warning: events may be missing from %s to %s", clock(g.From, s.Timestamp), clock(g.To, s.Timestamp))
+}
+
+func worst(s *tapio.Story) string {
+	switch {
+	case s.Scope.WorstDown > 0 && s.Scope.PodsWanted >= s.Scope.WorstDown:
+		return fmt.Sprintf("%d of %d pods down", s.Scope.WorstDown, s.Scope.PodsWanted)
+	case s.Scope.WorstDown > 0:
+		return fmt.Sprintf("%d pods down", s.Scope.WorstDown)
+	}
+	return ""
+}
+
+func reference(s *tapio.Story) string {
+	return fmt.Sprintf("`%s` rev %d", escape(s.ID, budgetName), s.Revision)
+}
+
+// clock writes a time of day, with the date where it is not that of near.
+func clock(t, near time.Time) string {
+	t, near = t.UTC(), near.UTC()
+	if t.IsZero() {
+		return "?"
+	}
+	if t.YearDay() != near.YearDay() || t.Year() != near.Year() {
+		return t.Format("2 Jan 15:04 UTC")
+	}
+	return t.Format("15:04 UTC")
+}
+
+// duration writes how long something took, in the largest two units.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "under 1 s"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d/time.Second))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d/time.Minute))
+	case d < 24*time.Hour:
+		return strings.TrimSuffix(fmt.Sprintf("%d h %d min", int(d/time.Hour), int(d%time.Hour/time.Minute)), " 0 min")
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%d d %d h", int(d/(24*time.Hour)), int(d%(24*time.Hour)/time.Hour)), " 0 h")
+}

@@ -1,0 +1,193 @@
+package bot
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/slack-go/slack"
+	"github.com/yairfalse/tapio"
+)
+
+// Colours of the bar beside a root message: the state of the story.
+const (
+	colorFiring   = "#a30200"
+	colorAcked    = "#daa038"
+	colorResolved = "#2eb886"
+	colorAside    = "#dddddd" // part of another story
+)
+
+// message is what Slack is sent: a full sentence for notifications and
+// screen readers, blocks for everybody else, and at most one attachment,
+// whose colour is the state.
+type message struct {
+	Text     string // mrkdwn, escaped
+	Blocks   []slack.Block
+	Color    string // "" means no attachment
+	Fallback string
+	Foot     []slack.Block // blocks of the attachment
+}
+
+// attachments returns the attachment as Slack takes it; never nil, so that an
+// edit takes away one that was there.
+func (m *message) attachments() []slack.Attachment {
+	if m.Color == "" {
+		return []slack.Attachment{}
+	}
+	return []slack.Attachment{{Color: m.Color, Fallback: m.Fallback, Blocks: slack.Blocks{BlockSet: m.Foot}}}
+}
+
+// payload is the message as JSON, for golden files and for the log.
+func (m *message) payload() ([]byte, error) {
+	return json.MarshalIndent(struct {
+		Text        string             `json:"text"`
+		Blocks      []slack.Block      `json:"blocks"`
+		Attachments []slack.Attachment `json:"attachments"`
+	}{m.Text, m.Blocks, m.attachments()}, "", "  ")
+}
+
+// fingerprint tells whether two messages look the same. Block IDs don't
+// count.
+func (m *message) fingerprint() string {
+	b, err := m.payload()
+	if err != nil {
+		return "" // never equal to one that was sent
+	}
+	var v any
+	if json.Unmarshal(b, &v) == nil {
+		b, _ = json.Marshal(withoutBlockIDs(v))
+	}
+	sum := sha256.Sum256(b)
+	return tapio.ShortHash(sum[:])
+}
+
+func withoutBlockIDs(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "block_id")
+		for _, e := range v {
+			withoutBlockIDs(e)
+		}
+	case []any:
+		for _, e := range v {
+			withoutBlockIDs(e)
+		}
+	}
+	return v
+}
+
+// mrkdwn is a text object. Verbatim keeps Slack from turning what looks like
+// an address, a channel or a name into a link or a mention.
+func mrkdwn(text string) *slack.TextBlockObject {
+	return &slack.TextBlockObject{Type: slack.MarkdownType, Text: text, Verbatim: true}
+}
+
+func section(text string) slack.Block {
+	return slack.NewSectionBlock(mrkdwn(text), nil, nil)
+}
+
+// sectionFields lays pairs of title and mrkdwn side by side and leaves out
+// those that say nothing.
+func sectionFields(pairs ...[2]string) []slack.Block {
+	var fields []*slack.TextBlockObject
+	for _, p := range pairs {
+		if p[1] != "" {
+			fields = append(fields, mrkdwn("*"+p[0]+"*\n"+p[1]))
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return []slack.Block{slack.NewSectionBlock(nil, fields, nil)}
+}
+
+func contextLine(parts ...string) slack.Block {
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	return slack.NewContextBlock("", mrkdwn(strings.Join(parts, " · ")))
+}
+
+// button is a button that carries an opaque value, such as a story's ID.
+func button(action, label, value string) *slack.ButtonBlockElement {
+	return slack.NewButtonBlockElement(action, literal(value, maxButtonValue),
+		slack.NewTextBlockObject(slack.PlainTextType, literal(label, maxButtonText), false, false))
+}
+
+// linkButton opens a page. A URL from an annotation is used only if a browser
+// would take it for a web page; nil otherwise.
+func linkButton(action, label, value, link string) *slack.ButtonBlockElement {
+	u, err := url.Parse(link)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
+		return nil
+	}
+	link = u.String() // escapes what isn't URL
+	if length(link) > maxURL || clean(link, maxURL, false) != link || strings.ContainsAny(link, "<>`") {
+		return nil
+	}
+	b := button(action, label, value)
+	b.URL = link
+	return b
+}
+
+func actions(id string, buttons ...*slack.ButtonBlockElement) slack.Block {
+	var elements []slack.BlockElement
+	for _, b := range buttons {
+		if b != nil && len(elements) < maxActions {
+			elements = append(elements, b)
+		}
+	}
+	return slack.NewActionBlock(literal(id, maxID), elements...)
+}
+
+// Pieces of rich text, which Slack shows as they are.
+
+func textPiece(s string) *slack.RichTextSectionTextElement {
+	return slack.NewRichTextSectionTextElement(s, nil)
+}
+
+func boldPiece(s string) *slack.RichTextSectionTextElement {
+	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Bold: true})
+}
+
+func italicPiece(s string) *slack.RichTextSectionTextElement {
+	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Italic: true})
+}
+
+func codePiece(s string) *slack.RichTextSectionTextElement {
+	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Code: true})
+}
+
+func bullets(items ...[]slack.RichTextSectionElement) slack.Block {
+	list := slack.NewRichTextList(slack.RTEListBullet, 0)
+	for _, pieces := range items {
+		list.Elements = append(list.Elements, slack.NewRichTextSection(pieces...))
+	}
+	return slack.NewRichTextBlock("", list)
+}
+
+// pasteable is a line of explanation and a text in a box of its own, exactly
+// as it is to be copied.
+func pasteable(lead, text string) slack.Block {
+	var parts []slack.RichTextElement
+	if lead != "" {
+		parts = append(parts, slack.NewRichTextSection(boldPiece("Next: "), textPiece(lead)))
+	}
+	if text != "" {
+		parts = append(parts, preformatted(text))
+	}
+	return slack.NewRichTextBlock("", parts...)
+}
+
+func preformatted(text string) *slack.RichTextPreformatted {
+	return &slack.RichTextPreformatted{Type: slack.RTEPreformatted, Elements: []slack.RichTextSectionElement{textPiece(text)}}
+}
+
+// link is a mrkdwn link to an address that Slack gave us; label is escaped
+// already. Without an address the label stays.
+func link(address, label string) string {
+	if address == "" || len(address) > budgetLink || strings.ContainsAny(address, "<>|") {
+		return label
+	}
+	return "<" + address + "|" + strings.ReplaceAll(label, "|", "/") + ">"
+}

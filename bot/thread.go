@@ -1,0 +1,243 @@
+package bot
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// Keys of the ledger. Values are JSON with a version.
+const (
+	ledgerPrefix = "bot/"
+	keyCursor    = ledgerPrefix + "cursor"   // cursor: what was read of the journal
+	threadPrefix = ledgerPrefix + "thread/"  // + thread ID: what was said, is to be said, is being said
+	routePrefix  = ledgerPrefix + "channel/" // + name as routed: its ID, and whether it refuses us
+	ledgerV      = 1
+)
+
+// messageGone stands for the address of a root message that was deleted.
+const messageGone = "gone"
+
+// threadKind says what a thread's root message shows.
+type threadKind string
+
+const (
+	kindStory   threadKind = "story"   // one story
+	kindBacklog threadKind = "backlog" // the failures that were already there
+	kindNotice  threadKind = "notice"  // one line about a channel that refuses us
+)
+
+// urgency says what the root message of a thread needs.
+type urgency string
+
+const (
+	rootFine urgency = ""
+	rootSoon urgency = "soon" // it grew: at most one edit per Options.EditEvery
+	rootNow  urgency = "now"  // its state changed, or there is none yet
+)
+
+// thread is the memory of one root message and its replies: what was said,
+// what is to be said and what is being said just now. One record holds all
+// three, so that a write moves a fact from one to the next or not at all.
+type thread struct {
+	V    int        `json:"v"`
+	ID   string     `json:"id"` // the story's ID, or made up with a prefix
+	Kind threadKind `json:"kind"`
+
+	Route   string `json:"route"`   // the channel it is meant for
+	Channel string `json:"channel"` // the one it goes to: another one where Route refuses us
+
+	// What the last revision said that was decided on.
+	Revision int            `json:"revision,omitempty"`
+	Status   tapio.Status   `json:"status,omitempty"`
+	Severity tapio.Severity `json:"severity,omitempty"`
+	Title    string         `json:"title,omitempty"`
+	Updated  time.Time      `json:"updated,omitzero"`  // when that revision was made
+	Reopened time.Time      `json:"reopened,omitzero"` // when it last came back
+	Parent   string         `json:"parent,omitempty"`  // story that absorbed it
+	Follows  string         `json:"follows,omitempty"`
+	Board    string         `json:"board,omitempty"` // thread of kind backlog that tells this story
+	Ack      *ack           `json:"ack,omitempty"`
+	Members  []string       `json:"members,omitempty"` // of a backlog: story IDs
+	Line     string         `json:"line,omitempty"`    // of a notice: its mrkdwn
+
+	// What was said.
+	ChannelID string    `json:"channel_id,omitempty"`
+	RootTS    string    `json:"root_ts,omitempty"`
+	Permalink string    `json:"permalink,omitempty"`
+	Lost      string    `json:"lost,omitempty"`  // address of the root message before this one, or messageGone
+	Shown     string    `json:"shown,omitempty"` // fingerprint of the root message
+	ShownAt   time.Time `json:"shown_at,omitzero"`
+	Replies   int       `json:"replies,omitempty"`
+	Rolling   *rolling  `json:"rolling,omitempty"`
+	ToldPart  bool      `json:"told_part,omitempty"` // that it is part of Parent
+
+	// What is to be said.
+	Root  urgency   `json:"root,omitempty"`
+	After time.Time `json:"after,omitzero"` // no root message before this
+	News  []fact    `json:"news,omitempty"`
+	Flush bool      `json:"flush,omitempty"` // the news don't wait for more
+
+	// What is being said: recorded before the call, gone after its result.
+	Intent *intent `json:"intent,omitempty"`
+
+	// What this process alone knows of the call.
+	busy   bool      // a goroutine is making it
+	unsure bool      // it may have been made: search before making it again
+	wait   time.Time // not before this
+	tries  int
+}
+
+// ack says who takes care of the story.
+type ack struct {
+	User string    `json:"user"` // Slack ID
+	Name string    `json:"name,omitempty"`
+	At   time.Time `json:"at"`
+}
+
+// fact is one piece of news for the thread, with what its reply shows.
+type fact struct {
+	Kind      tapio.NewsKind `json:"kind"`
+	Time      time.Time      `json:"time"`
+	Text      string         `json:"text"`
+	Was       string         `json:"was,omitempty"`
+	Now       string         `json:"now,omitempty"`
+	Evidence  []string       `json:"evidence,omitempty"`
+	Standing  tapio.Standing `json:"standing,omitempty"`
+	Sources   string         `json:"sources,omitempty"` // "k8s-api ×3"
+	Log       []string       `json:"log,omitempty"`
+	Broadcast bool           `json:"broadcast,omitempty"` // to the channel as well
+	At        time.Time      `json:"at"`                  // when the bot took it up
+	Made      time.Time      `json:"made,omitzero"`       // when its revision was made
+}
+
+// The facts that the bot itself adds to tapio's kinds of news.
+const (
+	newsAck   tapio.NewsKind = "ack"
+	newsUnack tapio.NewsKind = "unack"
+)
+
+// rolling is the reply that is edited once a thread is long.
+type rolling struct {
+	TS    string   `json:"ts,omitempty"`
+	Lines []string `json:"lines"`          // mrkdwn
+	More  int      `json:"more,omitempty"` // facts that no longer fit
+	Due   bool     `json:"due,omitempty"`  // it holds lines that weren't said yet
+}
+
+// deed is a kind of call that says something.
+type deed string
+
+const (
+	doPost  deed = "post"  // the root message
+	doEdit  deed = "edit"  // the root message
+	doReply deed = "reply" // a reply
+	doRoll  deed = "roll"  // the rolling reply: posted the first time, edited later
+)
+
+// intent is a call that is about to be made, or was made with unknown result.
+type intent struct {
+	Do       deed      `json:"do"`
+	Nonce    string    `json:"nonce"` // also in the message's metadata
+	Revision int       `json:"revision"`
+	At       time.Time `json:"at"`
+	News     []fact    `json:"news,omitempty"`  // of a reply
+	Plain    bool      `json:"plain,omitempty"` // Slack refused the blocks
+}
+
+// posts reports whether the call makes a new message, so that making it twice
+// would show.
+func (i *intent) posts(t *thread) bool {
+	switch i.Do {
+	case doPost, doReply:
+		return true
+	case doRoll:
+		return t.Rolling == nil || t.Rolling.TS == ""
+	}
+	return false
+}
+
+// closed reports whether nothing more is expected of the story.
+func (t *thread) closed() bool {
+	return t.Status == tapio.StatusResolved || t.Status == tapio.StatusAbsorbed || t.Kind == kindNotice
+}
+
+// idle reports whether nothing is to be said or being said.
+func (t *thread) idle() bool {
+	return t.Intent == nil && t.Root == rootFine && len(t.News) == 0 && !t.rollingDue()
+}
+
+func (t *thread) rollingDue() bool { return t.Rolling != nil && t.Rolling.Due }
+
+// userID is how Slack writes the ID of a person.
+var userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)
+
+// mention names the person. It pings nobody where it is used: edits don't.
+func (a *ack) mention() string {
+	if userID.MatchString(a.User) {
+		return "<@" + a.User + ">"
+	}
+	return a.name()
+}
+
+// name names the person without a mention, escaped.
+func (a *ack) name() string { return escape(a.plainName(), budgetName) }
+
+// plainName is name before it is escaped.
+func (a *ack) plainName() string {
+	if a.Name != "" {
+		return "@" + a.Name
+	}
+	return "somebody"
+}
+
+// cursor is how far the journal was read.
+type cursor struct {
+	V   int    `json:"v"`
+	Seq uint64 `json:"seq"`
+}
+
+// route is what is known of a channel under the name that stories use for it.
+type route struct {
+	V       int       `json:"v"`
+	Name    string    `json:"name"`
+	ID      string    `json:"id,omitempty"`
+	Refused string    `json:"refused,omitempty"` // Slack's error name, while it refuses us
+	Since   time.Time `json:"since,omitzero"`    // of the last refusal
+}
+
+func (t *thread) record() tapio.Record { return record(threadPrefix+t.ID, t) }
+func (r *route) record() tapio.Record  { return record(routePrefix+r.Name, r) }
+
+// record encodes one entry of the ledger. The types here can always be
+// encoded.
+func record(key string, v any) tapio.Record {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("ledger entry %s: %v", key, err))
+	}
+	return tapio.Record{Key: key, Value: b}
+}
+
+// decode reads an entry of the ledger.
+func decode[T any](r tapio.Record, version func(*T) int) (*T, error) {
+	v := new(T)
+	if err := json.Unmarshal(r.Value, v); err != nil {
+		return nil, fmt.Errorf("ledger entry %s: %w", r.Key, err)
+	}
+	if n := version(v); n != ledgerV {
+		return nil, fmt.Errorf("ledger entry %s has version %d and this Tapio reads version %d; run the Tapio that wrote it, or a newer one", r.Key, n, ledgerV)
+	}
+	return v, nil
+}
+
+func decodeThread(r tapio.Record) (*thread, error) {
+	t, err := decode(r, func(t *thread) int { return t.V })
+	if err == nil && (t.ID == "" || r.Key != threadPrefix+t.ID) {
+		err = fmt.Errorf("ledger entry %s holds thread %q", r.Key, t.ID)
+	}
+	return t, err
+}
