@@ -2,6 +2,7 @@ package narrate
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -116,6 +117,10 @@ func undoRollout(s *tapio.Story) (tapio.Action, bool) {
 	default:
 		return tapio.Action{}, false // kubectl can't roll back anything else
 	}
+	switch reasonOf(s, t.Evidence) {
+	case "Created", "Restarted":
+		return tapio.Action{}, false // there is nothing else to go back to
+	}
 	if t.Revision == "1" || !liesIn(s.Cause, s.CauseEntity.Container, t.Changes) {
 		return tapio.Action{}, false
 	}
@@ -129,7 +134,7 @@ func undoRollout(s *tapio.Story) (tapio.Action, bool) {
 	}
 	text := "Roll back " + inline(t.Entity.Name)
 	command := fmt.Sprintf("kubectl -n %s rollout undo %s", t.Entity.Namespace, object)
-	from, err := strconv.Atoi(t.From)
+	from, err := strconv.Atoi(revision(t.Entity, t.From))
 	if err == nil && from > 0 {
 		text += fmt.Sprintf(" to revision %d", from)
 		if later != nil { // the last revision is not the one that worked
@@ -226,16 +231,49 @@ func undoSelector(s *tapio.Story) (tapio.Action, bool) {
 	if s.Cause != tapio.CauseSelectorMismatch || t.Entity.Kind != tapio.KindService {
 		return tapio.Action{}, false
 	}
-	for _, c := range t.Changes {
-		if c.Field == "selector" && strings.Contains(c.From, "=") && token.MatchString(c.From) {
-			return tapio.Action{
-				Text:    "Put the selector back to " + c.From,
-				Command: fmt.Sprintf("kubectl -n %s set selector service/%s %s", t.Entity.Namespace, t.Entity.Name, c.From),
-			}, true
+	before := selectorBefore(s.Facts[tapio.FactSelector], t.Changes)
+	if !token.MatchString(before) {
+		return tapio.Action{}, false
+	}
+	return tapio.Action{
+		Text:    "Put the selector back to " + before,
+		Command: fmt.Sprintf("kubectl -n %s set selector service/%s %s", t.Entity.Namespace, t.Entity.Name, before),
+	}, true
+}
+
+// selectorBefore takes the edits of a selector ("app=web,tier=front") back. It
+// returns "" where none of the changes is one.
+func selectorBefore(now string, cs []tapio.Change) string {
+	labels := map[string]string{}
+	for _, pair := range strings.Split(now, ",") {
+		if k, v, ok := strings.Cut(pair, "="); ok {
+			labels[k] = v
 		}
 	}
-	return tapio.Action{}, false
+	edited := false
+	for _, c := range cs {
+		m := selectorField.FindStringSubmatch(c.Field)
+		if m == nil {
+			continue
+		}
+		edited = true
+		delete(labels, m[1])
+		if c.From != "" {
+			labels[m[1]] = c.From
+		}
+	}
+	if !edited {
+		return ""
+	}
+	var pairs []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, k+"="+labels[k])
+	}
+	return strings.Join(pairs, ",")
 }
+
+// selectorField matches one label of a Service's selector.
+var selectorField = regexp.MustCompile(`^selector\[([^\]]+)\]$`)
 
 // look is the action where nothing better is known: read what Kubernetes says
 // about the object that hurts.

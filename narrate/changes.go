@@ -50,13 +50,7 @@ func change(c tapio.Change, nameContainer bool) string {
 	if m := containerField.FindStringSubmatch(field); m != nil {
 		container, field = m[1], m[2]
 		if field == "" {
-			switch {
-			case c.From == "":
-				return "container " + inline(container) + " added"
-			case c.To == "":
-				return "container " + inline(container) + " removed"
-			}
-			return "container " + inline(container) + " changed"
+			return "container " + inline(container)
 		}
 	}
 	field = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(field, "spec."), "template."), "spec.")
@@ -70,17 +64,19 @@ func change(c tapio.Change, nameContainer bool) string {
 		from, to = size(from), size(to)
 	case imageField:
 		from, to = shortImages(from, to)
+	case variableField:
+		from, to = variable(from), variable(to)
 	case hiddenField:
-		return name + " changed"
+		return name
 	}
 	from, to = clipRaw(from, maxValue), clipRaw(to, maxValue)
 	switch {
 	case from == "" && to == "":
-		return name + " changed"
+		return name
 	case from == "":
-		return name + " set to " + to
+		return name + " (new: " + to + ")"
 	case to == "":
-		return name + " removed (was " + from + ")"
+		return name + " (removed, was " + from + ")"
 	}
 	return name + " " + from + " → " + to
 }
@@ -91,6 +87,7 @@ const (
 	plainField fieldKind = iota
 	memoryField
 	imageField
+	variableField
 	hiddenField // its value may be a secret or is too long to read
 )
 
@@ -121,7 +118,7 @@ func fieldName(field string) (string, fieldKind) {
 			if secretName.MatchString(m[2]) {
 				return "variable " + key, hiddenField
 			}
-			return "variable " + key, plainField
+			return "variable " + key, variableField
 		case "envFrom":
 			return "variables from " + key, plainField
 		case "volumes":
@@ -130,15 +127,18 @@ func fieldName(field string) (string, fieldKind) {
 			return "mount " + key, plainField
 		case "ports":
 			return "port " + key, plainField
+		case "annotations":
+			return "annotation " + key, plainField
 		case "nodeSelector":
 			return "node selector " + key, plainField
-		case "labels", "metadata":
+		case "labels":
 			return "label " + key, plainField
 		case "selector":
 			return "selector " + key, plainField
-		case "hard":
-			return "limit of " + key, plainField
 		}
+	}
+	if rest, ok := strings.CutPrefix(field, "hard."); ok {
+		return "limit of " + inline(rest), plainField
 	}
 	for prefix, name := range map[string]string{
 		"livenessProbe": "liveness probe", "readinessProbe": "readiness probe", "startupProbe": "startup probe",
@@ -149,6 +149,23 @@ func fieldName(field string) (string, fieldKind) {
 		}
 	}
 	return inline(field), plainField
+}
+
+// variableSource matches the JSON of a variable's valueFrom.
+var variableSource = regexp.MustCompile(`^from \{"(configMap|secret)KeyRef":(\{[^}]*\})\}`)
+
+// variable words the value of an environment variable, or where it comes from.
+func variable(value string) string {
+	m := variableSource.FindStringSubmatch(value)
+	if m == nil {
+		return value
+	}
+	var from struct{ Key, Name string }
+	if json.Unmarshal([]byte(m[2]), &from) != nil {
+		return value
+	}
+	kind := map[string]string{"configMap": "ConfigMap", "secret": "Secret"}[m[1]]
+	return "key " + from.Key + " of " + kind + " " + from.Name
 }
 
 // shortImages leaves out the registry and path that two images share.

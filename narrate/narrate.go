@@ -109,7 +109,8 @@ func (t *teller) run(f *field, limit int) string {
 		t.errs = append(t.errs, fmt.Errorf("template %q: %s: %w", t.words.id, f.name, err))
 		return ""
 	}
-	return clip(oneLine(text), limit)
+	// A quotation that ends in a full stop ends its sentence too.
+	return clip(strings.ReplaceAll(oneLine(text), ".”.", ".”"), limit)
 }
 
 func (t *teller) title() string {
@@ -154,10 +155,15 @@ func intent(s *tapio.Story, v *View) string {
 		name := nameOf(t.Entity, s)
 		switch t.Type {
 		case tapio.WorkloadRollout:
-			if t.Revision != "" {
-				return fmt.Sprintf("Roll out revision %s of %s", inline(t.Revision), name)
+			switch {
+			case reasonOf(s, t.Evidence) == "Created":
+				return "Create " + name
+			case reasonOf(s, t.Evidence) == "Restarted":
+				return "Restart " + name
+			case v.Revision != "":
+				return "Roll out revision " + v.Revision + " of " + name
 			}
-			return "Roll out " + name
+			return "Roll out a change of " + name
 		case tapio.WorkloadScaled:
 			return "Scale " + name
 		case tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged:

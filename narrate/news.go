@@ -58,7 +58,7 @@ func (t *teller) newsText(n *tapio.News) string {
 	case tapio.NewsReopened:
 		return t.reopened(was)
 	case tapio.NewsAbsorbed:
-		return "This is part of story " + or(now, inline(s.AbsorbedInto)) + ", which explains it and goes on there."
+		return "This is part of story " + or(now, inline(s.AbsorbedInto)) + ", which explains it and goes on in its place."
 	case tapio.NewsAbsorbs:
 		switch {
 		case now != "" && was != "":

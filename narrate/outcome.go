@@ -2,6 +2,7 @@ package narrate
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,9 +12,13 @@ import (
 // impact says who is hurt, by counts that the engine saw and nothing else:
 // never users, never money.
 func impact(s *tapio.Story, v *View) string {
-	parts := []string{podsHurt(s, v)}
-	if text := servicesHurt(s, v); text != "" {
-		parts = append(parts, text)
+	var parts []string
+	services := servicesHurt(s, v)
+	if s.Scope.PodsWanted > 0 || s.Scope.WorstDown > 0 || services == "" {
+		parts = append(parts, podsHurt(s, v))
+	}
+	if services != "" {
+		parts = append(parts, services)
 	}
 	if v.BusinessService != "" {
 		parts = append(parts, "business service: "+v.BusinessService)
@@ -57,7 +62,11 @@ func podsHurt(s *tapio.Story, v *View) string {
 	}
 	text := fmt.Sprintf("%d of %d pods%s %s down", down, wanted, of, verb)
 	if down == wanted {
-		text = fmt.Sprintf("all %d pods%s %s down", wanted, of, verb)
+		all := "all " + strconv.Itoa(wanted)
+		if wanted == 2 {
+			all = "both"
+		}
+		text = fmt.Sprintf("%s pods%s %s down", all, of, verb)
 	}
 	if v.Over {
 		return "at worst " + text
@@ -141,7 +150,7 @@ func resolution(s *tapio.Story, v *View) string {
 	} else {
 		b.WriteString("It recovered without a change that Tapio could see")
 	}
-	fmt.Fprintf(&b, ", having lasted %s", span(s.Duration))
+	fmt.Fprintf(&b, ". It lasted %s", span(s.Duration))
 	if s.Scope.WorstDown > 0 {
 		fmt.Fprintf(&b, "; at worst %d of %s were down", s.Scope.WorstDown, count(max(s.Scope.PodsWanted, s.Scope.WorstDown), "pod"))
 	}
@@ -165,7 +174,7 @@ func lastChange(s *tapio.Story) *tapio.StoryEvent {
 // memory limit 32Mi → 256Mi, by kubectl)".
 func fixNoun(e *tapio.StoryEvent, s *tapio.Story) string {
 	name := nameOf(e.Entity, s)
-	rev := inline(data(e, tapio.AttrRevision))
+	rev := revision(e.Entity, data(e, tapio.AttrRevision))
 	var known []string
 	noun := ""
 	switch {
@@ -174,6 +183,8 @@ func fixNoun(e *tapio.StoryEvent, s *tapio.Story) string {
 		if rev != "" {
 			known = append(known, "rollout "+rev)
 		}
+	case e.Type == tapio.WorkloadRollout && data(e, "reason") == "Restarted":
+		noun = "a restart of " + name
 	case e.Type == tapio.WorkloadRollout && rev != "":
 		noun = "rollout " + rev + " of " + name
 	case e.Type == tapio.WorkloadRollout:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 
@@ -134,11 +135,11 @@ func place(s *tapio.Story) string {
 // causeLine words code, object and standing.
 func causeLine(s *tapio.Story) string {
 	text := inline(string(s.Cause))
+	if s.Cause != tapio.CauseUnknown {
+		text += parens(inline(string(s.Standing)))
+	}
 	if s.Cause != tapio.CauseUnknown && !s.CauseEntity.IsZero() {
 		text += " on " + objectName(s.CauseEntity)
-	}
-	if s.Cause != tapio.CauseUnknown && s.Standing != "" {
-		text += ", " + inline(string(s.Standing))
 	}
 	if s.Confidence != nil {
 		text += fmt.Sprintf(" (right in %.0f %% of labelled cases)", *s.Confidence*100)
@@ -167,7 +168,7 @@ func ownerLine(o tapio.Owner) string {
 			known = append(known, w)
 		}
 	}
-	return list(known, len(known))
+	return strings.Join(known, ", ")
 }
 
 // podsLine names the affected pods, or "".

@@ -25,7 +25,7 @@ func (t *teller) summary() []tapio.Sentence {
 		what = fmt.Sprintf("%s %s in trouble %s.", t.view.Who, t.view.HasBeen, t.view.When)
 	}
 	out := []tapio.Sentence{
-		{Text: what, Evidence: t.cite(tapio.RoleSymptom, tapio.RoleEffect, tapio.RoleCause)},
+		{Text: what, Evidence: t.cite(tapio.RoleSymptom, tapio.RoleCause, tapio.RoleEffect)},
 		{Text: t.why(), Evidence: t.citeCause()},
 	}
 	if text := triggerSentence(s); text != "" {
@@ -35,7 +35,7 @@ func (t *teller) summary() []tapio.Sentence {
 		out = append(out, tapio.Sentence{Text: "It was already so when Tapio first looked, at " + clock(s.Opened, s.Updated) + "."})
 	}
 	if s.Status == tapio.StatusAbsorbed {
-		out = append(out, tapio.Sentence{Text: "Story " + inline(s.AbsorbedInto) + " explains it and goes on there."})
+		out = append(out, tapio.Sentence{Text: "Story " + inline(s.AbsorbedInto) + " explains this one and goes on in its place."})
 	}
 	if text := gapSentence(s); text != "" {
 		out = append(out, tapio.Sentence{Text: text})
@@ -93,24 +93,19 @@ func (t *teller) generalCause() string {
 	return clip(fmt.Sprintf("%s is %s on %s.", text, inline(name), nameOf(t.story.CauseEntity, t.story)), maxSentence)
 }
 
-// cite returns the evidence of the first role that has any: the decisive
-// entries first, then the oldest.
+// cite returns the evidence of the timeline's entries that play one of the
+// roles: the decisive ones first, then the oldest.
 func (t *teller) cite(roles ...tapio.Role) []string {
-	for _, role := range roles {
-		var ids []string
-		for _, decisive := range []bool{true, false} {
-			for i := range t.story.Timeline {
-				e := &t.story.Timeline[i]
-				if e.Role == role && e.Decisive == decisive {
-					ids = append(ids, e.ID)
-				}
+	var ids []string
+	for _, decisive := range []bool{true, false} {
+		for i := range t.story.Timeline {
+			e := &t.story.Timeline[i]
+			if slices.Contains(roles, e.Role) && e.Decisive == decisive {
+				ids = append(ids, e.ID)
 			}
 		}
-		if ids = t.held(ids...); len(ids) > 0 {
-			return ids
-		}
 	}
-	return nil
+	return t.held(ids...)
 }
 
 // citeCause returns the evidence for the chosen hypothesis.
@@ -171,8 +166,13 @@ func changeNoun(t *tapio.Trigger, s *tapio.Story) string {
 	name := nameOf(t.Entity, s)
 	switch t.Type {
 	case tapio.WorkloadRollout:
-		if t.Revision != "" {
-			return "rollout " + inline(t.Revision) + " of " + name
+		switch rev := revision(t.Entity, t.Revision); {
+		case reasonOf(s, t.Evidence) == "Created":
+			return "the creation of " + name
+		case reasonOf(s, t.Evidence) == "Restarted":
+			return "a restart of " + name
+		case rev != "":
+			return "rollout " + rev + " of " + name
 		}
 		return "a rollout of " + name
 	case tapio.WorkloadScaled:
@@ -180,18 +180,24 @@ func changeNoun(t *tapio.Trigger, s *tapio.Story) string {
 	case tapio.NodeCordoned:
 		return "the cordoning of " + name
 	case tapio.ConfigChanged:
-		for i := range s.Timeline {
-			if e := &s.Timeline[i]; e.ID == t.Evidence {
-				switch data(e, "reason") {
-				case "Created":
-					return "the creation of " + name
-				case "Deleted":
-					return "the deletion of " + name
-				}
-			}
+		switch reasonOf(s, t.Evidence) {
+		case "Created":
+			return "the creation of " + name
+		case "Deleted":
+			return "the deletion of " + name
 		}
 	}
 	return "an edit of " + name
+}
+
+// reasonOf returns the reason of a timeline entry, such as Created.
+func reasonOf(s *tapio.Story, id string) string {
+	for i := range s.Timeline {
+		if s.Timeline[i].ID == id {
+			return data(&s.Timeline[i], "reason")
+		}
+	}
+	return ""
 }
 
 // gapSentence says what Tapio may have missed, or "".

@@ -98,7 +98,7 @@ func (t *textPage) story(s *tapio.Story) {
 	for i, r := range s.Recommendations {
 		label := ""
 		if i == 0 {
-			label = "Look at"
+			label = "Consider"
 		}
 		t.wrap(label, labelWidth, labelWidth+2, "- "+clipRaw(r, maxLine), "")
 	}

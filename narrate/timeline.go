@@ -18,17 +18,16 @@ func data(e *tapio.StoryEvent, key string) string {
 func describe(e *tapio.StoryEvent, s *tapio.Story) string {
 	text := happened(e, s)
 	if e.Count > 1 {
-		text += " (" + times(e.Count)
+		text += ", " + times(e.Count)
 		if e.Last.After(e.Timestamp) {
 			text += " " + between(e.Timestamp, e.Last, s.Updated)
 		}
-		text += ")"
 	}
 	return text
 }
 
 func happened(e *tapio.StoryEvent, s *tapio.Story) string {
-	name := nameOf(e.Entity, s)
+	name := subjectOf(e, s)
 	said := quoted(data(e, "message"))
 	reason := inline(data(e, "reason"))
 	switch e.Type {
@@ -98,6 +97,8 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return name + " is complete"
 	case tapio.EndpointsRemoved, tapio.EndpointsAdded:
 		return endpoints(e, name)
+	case tapio.ServiceSelectsNone:
+		return "the selector of " + name + parens(inline(data(e, tapio.AttrSelector))) + " matches no pod"
 	case tapio.ServiceChanged, tapio.QuotaChanged:
 		return name + " was changed" + edited(e)
 	case tapio.ConfigChanged:
@@ -141,9 +142,20 @@ func nameOf(e tapio.Entity, s *tapio.Story) string {
 	return inline(string(e.Kind)) + " " + full
 }
 
+// subjectOf names what a timeline entry is about. An entry that stands for
+// repeats on several pods of the story's workload names the workload.
+func subjectOf(e *tapio.StoryEvent, s *tapio.Story) string {
+	obj := e.Entity.Object()
+	if e.Count > 1 && len(s.AffectedPods) > 1 && obj.Kind == tapio.KindPod && s.Subject.Kind.IsWorkload() &&
+		obj.Namespace == s.Subject.Namespace && strings.HasPrefix(obj.Name, s.Subject.Name+"-") {
+		return "pods of " + nameOf(s.Subject, s)
+	}
+	return nameOf(obj, s)
+}
+
 // containerOf names a container in its pod, or in the pods of its workload.
 func containerOf(e *tapio.StoryEvent, s *tapio.Story) string {
-	name := nameOf(e.Entity.Object(), s)
+	name := subjectOf(e, s)
 	if e.Entity.Container == "" {
 		return name + ": a container"
 	}
@@ -162,6 +174,7 @@ func exited(e *tapio.StoryEvent) string {
 	said := quoted(data(e, "message"))
 	switch {
 	case reason == "OOMKilled":
+		how, _, _ = strings.Cut(how, " (") // the reason says more than the signal
 		if limit := size(inline(data(e, tapio.AttrMemoryLimit))); limit != "" {
 			return "was killed at its memory limit of " + limit + parens("OOMKilled", how) + said
 		}
@@ -202,10 +215,14 @@ func waiting(reason, image string) string {
 }
 
 func rollout(e *tapio.StoryEvent, name string) string {
-	rev := inline(data(e, tapio.AttrRevision))
+	rev := revision(e.Entity, data(e, tapio.AttrRevision))
 	what := changes(changesIn(e))
 	var b strings.Builder
 	switch {
+	case data(e, "reason") == "Created":
+		b.WriteString(name + " was created")
+	case data(e, "reason") == "Restarted":
+		b.WriteString(name + " was restarted")
 	case data(e, tapio.AttrRollback) == "true":
 		b.WriteString(name + " was rolled back")
 		if rev != "" {
@@ -247,6 +264,8 @@ func endpoints(e *tapio.StoryEvent, name string) string {
 		return fmt.Sprintf("%s has %s (before: %d)", name, count(after, "ready endpoint"), before)
 	case e.Type == tapio.EndpointsAdded:
 		return name + " has more ready endpoints"
+	case err2 == nil && err1 != nil && after == 0:
+		return name + " has no ready endpoint"
 	case !known:
 		return name + " lost endpoints"
 	case before == 1 && after == 0:
@@ -268,12 +287,16 @@ func configVerb(reason string) string {
 }
 
 func kubernetesEvent(e *tapio.StoryEvent, s *tapio.Story, reason string) string {
-	subject := nameOf(e.Entity.Object(), s)
+	subject := subjectOf(e, s)
 	if e.Entity.Container != "" {
 		subject = containerOf(e, s)
 	}
 	msg := quote(data(e, "message"))
 	switch {
+	case reason == "BackOff" && strings.Contains(msg, "restarting failed container"):
+		return subject + " waits before its next restart (BackOff)"
+	case reason == "Unhealthy" && msg != "":
+		return subject + ": “" + msg + "”"
 	case msg == "":
 		return subject + ": Kubernetes reports " + or(reason, "an event")
 	case reason == "":

@@ -1,6 +1,7 @@
 package narrate
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,7 @@ type View struct {
 	Revision       string // of the trigger
 	FromRevision   string // of the trigger
 	Manager        string // of the trigger
+	Nearest        string // workload whose pods a selector that matches nothing most likely meant
 	PodsDown       int
 	PodsWanted     int
 	WorkloadCount  int
@@ -117,7 +119,6 @@ func newView(s *tapio.Story) *View {
 		Condition:       fact(tapio.FactCondition),
 		Evicted:         number(tapio.FactEvicted),
 		Lost:            number(tapio.FactLost),
-		AvailableAmount: fact("available_amount"),
 		BusinessService: inline(s.BusinessService),
 		AffectedPods:    len(s.AffectedPods),
 		PodsDown:        s.Scope.PodsDown,
@@ -138,11 +139,15 @@ func newView(s *tapio.Story) *View {
 	}
 	v.FailureCount, v.EvictedCount, v.LostEndpoints, v.ResourceType = v.Failures, v.Evicted, v.Lost, v.Resource
 	v.FailedConnections = countOf(s, tapio.ConnectionFailed)
+	if m := available.FindStringSubmatch(dataOfType(s, tapio.PodEvicted, "message")); m != nil {
+		v.AvailableAmount = m[1]
+	}
+	v.Nearest = inline(dataOfType(s, tapio.ServiceSelectsNone, tapio.AttrNearest))
 	v.NodeStatus = dataOfType(s, tapio.NodeNotReady, tapio.AttrStatus)
 	v.phrases(s)
 	v.verbs(s)
 	if t := s.Trigger; t != nil {
-		v.Revision, v.FromRevision, v.Manager = inline(t.Revision), inline(t.From), inline(t.Manager)
+		v.Revision, v.FromRevision, v.Manager = revision(t.Entity, t.Revision), revision(t.Entity, t.From), inline(t.Manager)
 		v.Changes = changes(t.Changes)
 	}
 	return v
@@ -172,7 +177,9 @@ func (v *View) phrases(s *tapio.Story) {
 		v.ObjectKind, v.ObjectResource = string(k), k.Kubectl()
 		v.TheObject = strings.TrimSpace(string(k) + " " + v.Object)
 	default:
-		v.TheObject = or(v.Object, "a ConfigMap or Secret")
+		v.ObjectKind = quote(s.Facts[tapio.FactKind])
+		v.ObjectResource = strings.ToLower(v.ObjectKind)
+		v.TheObject = or(strings.TrimSpace(v.ObjectKind+" "+v.Object), "a ConfigMap or Secret")
 	}
 	v.ImageName = v.Image[strings.LastIndex(v.Image, "/")+1:]
 	if name, digest, ok := strings.Cut(v.ImageName, "@"); ok {
@@ -221,6 +228,18 @@ func ref(e tapio.Entity) string {
 		return ""
 	}
 	return inline(e.Kind.Kubectl() + "/" + e.Name)
+}
+
+// available matches the amount left in the kubelet's message of an eviction.
+var available = regexp.MustCompile(`available: ([0-9.]+[A-Za-z]{0,2})`)
+
+// revision returns a rollout's number as people know it. Only Deployments have
+// one: of other workloads collectors report the generation.
+func revision(e tapio.Entity, number string) string {
+	if e.Kind != tapio.KindDeployment {
+		return ""
+	}
+	return inline(number)
 }
 
 func nameIf(e tapio.Entity, kinds ...tapio.Kind) string {

@@ -283,7 +283,7 @@ func alwaysUsed(root *parse.ListNode) []string {
 func sample(status tapio.Status) *View {
 	at := time.Date(2026, 1, 2, 14, 2, 0, 0, time.UTC)
 	web := tapio.Entity{Kind: tapio.KindDeployment, Namespace: "shop", Name: "web"}
-	facts := map[string]string{"available_amount": "100Mi"}
+	facts := map[string]string{}
 	for _, key := range []string{
 		tapio.FactWorkload, tapio.FactRef, tapio.FactNamespace, tapio.FactPodName, tapio.FactContainer, tapio.FactReason,
 		tapio.FactMessage, tapio.FactLastError, tapio.FactImage, tapio.FactRegistry, tapio.FactNodeName,
@@ -305,6 +305,8 @@ func sample(status tapio.Status) *View {
 		Timeline: []tapio.StoryEvent{
 			{Type: tapio.NodeNotReady, Data: map[string]any{tapio.AttrStatus: "Unknown"}},
 			{Type: tapio.ConnectionFailed, Count: 5},
+			{Type: tapio.PodEvicted, Data: map[string]any{"message": "available: 72Mi"}},
+			{Type: tapio.ServiceSelectsNone, Data: map[string]any{tapio.AttrNearest: "web"}},
 		},
 	})
 }
