@@ -41,6 +41,7 @@ type Header struct {
 	Cluster  string         `json:"cluster,omitempty"`
 	Quiet    tapio.Duration `json:"quiet"`
 	Reopen   tapio.Duration `json:"reopen"`
+	Backlog  bool           `json:"backlog,omitempty"`  // the cluster had never been looked at before
 	Restored []tapio.Story  `json:"restored,omitempty"` // the stories that the engine began with
 }
 

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/cmd/tapio/config"
+	"github.com/yairfalse/tapio/cmd/tapio/lifecycle"
+	"github.com/yairfalse/tapio/cmd/tapio/loop"
+	"github.com/yairfalse/tapio/cmd/tapio/recording"
+	"github.com/yairfalse/tapio/collectors/kubernetes"
+)
+
+type recordOptions struct {
+	config   config.Config
+	cluster  cluster
+	file     string
+	duration time.Duration // 0: until the context ends
+	log      *slog.Logger
+	out      io.Writer
+}
+
+func newRecord(t terminal, logger loggers) *cobra.Command {
+	var (
+		configFile string
+		o          = recordOptions{out: t.err}
+	)
+	cmd := &cobra.Command{
+		Use:   "record -o FILE",
+		Short: "Record what a cluster reports, for replay",
+		Long: `Record what a cluster reports, and the answers to what the engine asks for, as
+JSON lines; gzip-compressed where the name ends in .gz. Nothing is stored or
+posted. A recording holds names, images, messages and log lines of the cluster
+(secrets in log lines are hidden): look at it before you pass it on.`,
+		Example: "  tapio record -o incident.jsonl.gz --for 15m\n  tapio replay incident.jsonl.gz",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.log, err = logger(); err != nil {
+				return err
+			}
+			if o.config, err = config.Load(configFile); err != nil {
+				return err
+			}
+			if o.file == "" {
+				return fmt.Errorf("name the file to write with -o FILE; see %s --help", cmd.CommandPath())
+			}
+			return record(cmd.Context(), o)
+		},
+	}
+	o.cluster.flags(cmd)
+	cmd.Flags().StringVarP(&o.file, "output", "o", "", "file to write; it must not exist yet")
+	cmd.Flags().DurationVar(&o.duration, "for", 0, "how long to record; without it, until Ctrl-C")
+	cmd.Flags().StringVar(&configFile, "config", "", "config file, for its engine settings and templates")
+	return cmd
+}
+
+// record runs collector and engine without a store and a bot, and writes what
+// the engine is fed. It prints each story's title as it is told.
+func record(ctx context.Context, o recordOptions) (err error) {
+	if o.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	parts := lifecycle.New()
+	defer func() { err = errors.Join(err, parts.Stop(stopTimeout)) }()
+
+	collector, err := newCollector(ctx, o.cluster, o.log, nil)
+	if err != nil {
+		return err
+	}
+	templates, err := loadTemplates(o.config.Engine.Templates)
+	if err != nil {
+		return err
+	}
+	h := header(o.config, clusterName(o.config, o.cluster))
+	engine, narrator, err := newJudge(h, templates)
+	if err != nil {
+		return err
+	}
+	file, err := recording.Create(o.file, h)
+	if err != nil {
+		return err
+	}
+	parts.Add("recording", func(context.Context) error { return file.Close() })
+
+	loop, err := loop.New(loop.Options{
+		Engine: engine, Narrator: narrator, Ask: collector.Answer, Recording: file, Log: o.log,
+		Save: func(_ context.Context, stories []tapio.Story) error {
+			for _, s := range stories {
+				fmt.Fprintf(o.out, "%s  %s: %s\n", s.Updated.UTC().Format(time.TimeOnly), s.Status, s.Title)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	startWatch(parts, collector, loop)
+	fmt.Fprintf(o.out, "Recording to %s. Stop with Ctrl-C.\n", o.file)
+	return wait(ctx, parts)
+}
+
+// startWatch starts the loop and the collector that feeds it.
+func startWatch(parts *lifecycle.Parts, collector *kubernetes.Collector, loop *loop.Loop) {
+	// The collector's own queue is the bounded one. This channel only spares
+	// the two goroutines a switch for each observation. It keeps their order;
+	// the collector closes it, after which the loop drains it and ends.
+	in := make(chan tapio.Observation, 1024)
+	parts.Run("engine", func(ctx context.Context) error { return loop.Run(ctx, in) })
+	parts.Run("collector", func(ctx context.Context) error {
+		defer close(in)
+		return collector.Run(ctx, in)
+	})
+}
+
+// wait returns when the context ends, with nil, or when a part fails.
+func wait(ctx context.Context, parts *lifecycle.Parts) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-parts.Failed():
+		return err
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/yairfalse/tapio/bot"
+	"github.com/yairfalse/tapio/bot/slackfake"
+	"github.com/yairfalse/tapio/cmd/tapio/config"
+	"github.com/yairfalse/tapio/cmd/tapio/lifecycle"
+	"github.com/yairfalse/tapio/store"
+)
+
+// speaker is what run needs to know of the bot.
+type speaker struct {
+	lacking func() string // why nothing can be said, in one line
+	handler http.Handler  // of Slack's requests; nil where they come over Socket Mode
+}
+
+// silent is the speaker of a run without a token: stories are kept and served,
+// and told nowhere. That was asked for, so nothing is lacking.
+var silent = speaker{lacking: func() string { return "" }}
+
+// startSlack starts the bot, and the local workspace where that is wanted.
+// Without a bot token it starts nothing and says so once.
+func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metrics prometheus.Registerer) (speaker, error) {
+	c := o.config.Slack
+	options := bot.Options{
+		Journal: journal, Stories: journal, Ledger: journal,
+		APIURL: c.APIURL, SocketMode: c.SocketMode, DefaultChannel: c.DefaultChannel,
+		Log: o.log, Registerer: metrics,
+	}
+	for _, r := range c.Routes {
+		options.Routes = append(options.Routes, bot.Route{Namespace: r.Namespace, Channel: r.Channel})
+	}
+	if o.localSlack {
+		w, url, err := startWorkspace(parts, o.localListen, slackfake.Options{CreateChannels: true, Log: o.log})
+		if err != nil {
+			return speaker{}, err
+		}
+		fmt.Fprintf(o.out, "Stories are told on %s\n", url)
+		options.BotToken, options.AppToken, options.SigningSecret = w.BotToken(), w.AppToken(), w.SigningSecret()
+		options.APIURL, options.SocketMode = url+"api/", true
+		return startBot(parts, options)
+	}
+
+	token, err := config.Secret("Slack bot token", c.BotTokenEnv, c.BotTokenFile)
+	if errors.Is(err, config.ErrNoSecret) {
+		o.log.Warn("stories are kept and served, but not told in Slack", "why", err.Error(), "or", "tapio run --slack=local")
+		return silent, nil
+	}
+	if err != nil {
+		return speaker{}, err
+	}
+	options.BotToken = token
+	if c.SocketMode {
+		if options.AppToken, err = config.Secret("Slack app token", c.AppTokenEnv, c.AppTokenFile); err != nil && !errors.Is(err, config.ErrNoSecret) {
+			return speaker{}, err
+		}
+		if err != nil {
+			// Stories matter more than commands.
+			options.SocketMode = false
+			o.log.Warn("stories are told, but commands and buttons don't work", "why", err.Error())
+		}
+		return startBot(parts, options)
+	}
+	if options.SigningSecret, err = config.Secret("Slack signing secret", c.SigningSecretEnv, c.SigningSecretFile); err != nil {
+		if !errors.Is(err, config.ErrNoSecret) {
+			return speaker{}, err
+		}
+		o.log.Warn("stories are told, but commands and buttons don't work", "why", err.Error())
+	}
+	return startBot(parts, options)
+}
+
+func startBot(parts *lifecycle.Parts, options bot.Options) (speaker, error) {
+	b, err := bot.New(options)
+	if err != nil {
+		return speaker{}, err
+	}
+	parts.Run("bot", b.Run)
+	s := speaker{lacking: func() string {
+		if err := b.Ready(); err != nil {
+			return "slack: " + err.Error()
+		}
+		return ""
+	}}
+	if options.SigningSecret != "" && !options.SocketMode {
+		s.handler = b.Handler()
+	}
+	return s, nil
+}
