@@ -61,10 +61,17 @@ func (inc *incident) addNews(n tapio.News) {
 // find returns the live incident that the finding belongs to: the one on the
 // same subject, or with the same cause, or which hurts the subject already.
 func (e *Engine) find(f *diagnosis.Finding) *incident {
-	for _, inc := range e.live {
-		if inc.subject == f.Subject {
-			return e.top(inc)
+	for i, inc := range e.live {
+		if inc.subject != f.Subject {
+			continue
 		}
+		top := e.top(inc)
+		if top == inc || top.status != tapio.StatusResolved && e.explainsFinding(top, f) {
+			return top
+		}
+		// What absorbed it does not explain this: it begins anew.
+		e.live = slices.Delete(e.live, i, i+1)
+		break
 	}
 	for _, inc := range e.live {
 		if inc.status == tapio.StatusResolved || inc.absorbedInto != nil {
@@ -73,14 +80,23 @@ func (e *Engine) find(f *diagnosis.Finding) *incident {
 		if c := inc.chosen; c != nil && c.Template == f.Template && c.CauseEntity == f.CauseEntity && shared(f.CauseEntity.Kind) {
 			return inc
 		}
-		if inc.affected[f.Subject] && f.Template.IsSymptom() {
-			return inc
-		}
-		if f.Subject.Kind == tapio.KindService && f.Template.IsSymptom() && e.serves(f.Subject, inc) {
+		if f.Template.IsSymptom() && (inc.affected[f.Subject] || e.neighbours(inc, f.Subject)) {
 			return inc
 		}
 	}
 	return nil
+}
+
+// neighbours reports whether one of the two is a Service that stands before
+// the other's pods: then their symptoms are one incident.
+func (e *Engine) neighbours(inc *incident, subject tapio.Entity) bool {
+	switch {
+	case subject.Kind == tapio.KindService:
+		return inc.subject.Kind != tapio.KindNode && e.serves(subject, inc)
+	case inc.subject.Kind == tapio.KindService:
+		return inc.subject.Namespace == subject.Namespace && slices.Contains(e.graph.ServicesOf(subject), inc.subject)
+	}
+	return false
 }
 
 // top follows absorption to the story that is told. A parent that has been

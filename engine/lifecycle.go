@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/engine/diagnosis"
 )
 
 // evaluate looks at every live incident at one moment.
@@ -220,22 +221,29 @@ func (e *Engine) explains(parent, child *incident) bool {
 		return false
 	}
 	// A Service without endpoints is a symptom of its pods' own trouble.
-	if child.subject.Kind == tapio.KindService && child.chosen.Template.IsSymptom() {
+	if child.subject.Kind == tapio.KindService && parent.subject.Kind != tapio.KindNode && child.chosen.Template.IsSymptom() {
 		return parent.subject.Kind != tapio.KindService && !parent.chosen.Template.IsSymptom() && e.serves(child.subject, parent)
 	}
-	if parent.subject.Kind != tapio.KindNode || child.subject.Kind == tapio.KindNode {
+	return child.subject.Kind != tapio.KindNode && e.explainsFinding(parent, child.chosen)
+}
+
+// explainsFinding reports whether a sick node accounts for all that the
+// finding must see: events of the kinds that its template explains, on its own
+// pods, and not before it fell ill.
+func (e *Engine) explainsFinding(parent *incident, f *diagnosis.Finding) bool {
+	if parent.subject.Kind != tapio.KindNode {
 		return false
 	}
 	const slack = 2 * time.Minute // a node is told to be sick well after it fell ill
 	explained := false
-	for _, ev := range child.chosen.Evidence {
-		if _, asked := child.chosen.Template.Requires(ev.Type); !asked {
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); !asked {
 			continue
 		}
 		over := slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {
 			return x.Symptom == string(ev.Type) && x.Over == "node"
 		})
-		if !over || !e.touches(parent.subject, ev) || ev.Time.Before(parent.onset.Add(-slack)) {
+		if !over || !e.touches(parent, ev) || ev.Time.Before(parent.onset.Add(-slack)) {
 			return false
 		}
 		explained = true
@@ -243,13 +251,17 @@ func (e *Engine) explains(parent, child *incident) bool {
 	return explained
 }
 
-// touches reports whether the event is about the node's own pods, or about a
-// Service that stands before one of them.
-func (e *Engine) touches(node tapio.Entity, ev *tapio.Event) bool {
-	switch ev.Entity.Kind {
-	case tapio.KindPod:
+// touches reports whether the event is about the node's own pods, about a
+// Service that stands before one of them, or about a pod that finds no place
+// since its workload lost the node.
+func (e *Engine) touches(parent *incident, ev *tapio.Event) bool {
+	node := parent.subject
+	switch {
+	case ev.Type == tapio.PodUnschedulable:
+		return parent.affected[e.graph.Workload(ev.Entity)]
+	case ev.Entity.Kind == tapio.KindPod:
 		return e.graph.Node(ev.Entity) == node || ev.Attrs[tapio.AttrNode] == node.Name
-	case tapio.KindService:
+	case ev.Entity.Kind == tapio.KindService:
 		for _, p := range e.graph.Selected(ev.Entity) {
 			if !p.Pod.Ready && p.Pod.Node == node.Name {
 				return true

@@ -16,10 +16,7 @@ func (e *Engine) revise(inc *incident) tapio.Story {
 		inc.severity = e.severityOf(inc)
 	}
 	inc.markDecisive()
-	owner, _ := e.graph.Owner(inc.subject)
-	if !e.graph.Exists(inc.subject) && owner == (tapio.Owner{}) {
-		owner = inc.last.Owner
-	}
+	owner := e.owner(inc)
 	s := tapio.Story{
 		ID:       inc.last.ID,
 		Revision: inc.last.Revision + 1,
@@ -81,6 +78,23 @@ func (e *Engine) revise(inc *incident) tapio.Story {
 	inc.emitted = e.now
 	inc.last = s
 	return s
+}
+
+// owner is whom the story is told to. A Service that names nobody is its pods'
+// owner's; what is deleted stays with whom it was told to.
+func (e *Engine) owner(inc *incident) tapio.Owner {
+	owner, _ := e.graph.Owner(inc.subject)
+	if owner.Channel == "" && inc.subject.Kind == tapio.KindService {
+		for _, p := range e.graph.Selected(inc.subject) {
+			if o, _ := e.graph.Owner(e.graph.Workload(p.Entity)); o.Channel != "" {
+				return o
+			}
+		}
+	}
+	if owner == (tapio.Owner{}) && !e.graph.Exists(inc.subject) {
+		return inc.last.Owner
+	}
+	return owner
 }
 
 func (e *Engine) hypotheses(inc *incident) []tapio.Hypothesis {
@@ -166,9 +180,10 @@ func (e *Engine) facts(inc *incident, services []string) map[string]string {
 			f[key] = value
 		}
 	}
-	put(tapio.FactWorkload, inc.subject.Name)
-	put(tapio.FactNamespace, inc.subject.Namespace)
-	put(tapio.FactRef, inc.subject.Kind.Kubectl()+"/"+inc.subject.Name)
+	subject := inc.chosen.Subject
+	put(tapio.FactWorkload, subject.Name)
+	put(tapio.FactNamespace, subject.Namespace)
+	put(tapio.FactRef, subject.Kind.Kubectl()+"/"+subject.Name)
 	if inc.chosen.Count > 0 {
 		put(tapio.FactFailures, strconv.Itoa(e.failures(inc)))
 	}
@@ -179,12 +194,12 @@ func (e *Engine) facts(inc *incident, services []string) map[string]string {
 		_, name := splitName(services[0])
 		put(tapio.FactServiceName, name)
 	}
-	switch inc.subject.Kind {
+	switch subject.Kind {
 	case tapio.KindNode:
-		put(tapio.FactNodeName, inc.subject.Name)
+		put(tapio.FactNodeName, subject.Name)
 	case tapio.KindService:
-		put(tapio.FactServiceName, inc.subject.Name)
-		if s := e.graph.State(inc.subject); s != nil && s.Service != nil {
+		put(tapio.FactServiceName, subject.Name)
+		if s := e.graph.State(subject); s != nil && s.Service != nil {
 			put(tapio.FactSelector, formatLabels(s.Service.Selector))
 		}
 	}

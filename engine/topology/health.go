@@ -37,7 +37,8 @@ func (g *Graph) Health(e tapio.Entity) Health {
 func podHealth(s *tapio.State) Health {
 	h := Health{Wanted: 1}
 	switch {
-	case s.Pod.Terminating, s.Pod.Phase == "Succeeded":
+	case s.Pod.Terminating, s.Pod.Phase == "Succeeded", s.Pod.Phase == "Failed" && !s.Owner.IsZero():
+		// On its way out, done, or replaced by its owner.
 		h.Healthy, h.Wanted = true, 0
 	case s.Pod.Ready && s.Pod.Phase == "Running":
 		h.Healthy = true
