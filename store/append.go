@@ -234,7 +234,9 @@ func (b *batch) commit() error {
 	}
 	err = b.store.commit(final)
 	if errors.Is(err, badger.ErrTxnTooBig) {
-		return fmt.Errorf("%d stories at once are %w; append them in smaller batches", len(b.stories), ErrTooLarge)
+		_, uncommitted := b.store.journalRows(b.store.seq.Load())
+		err = fmt.Errorf("%d stories at once are %w; append them in smaller batches", len(b.stories), ErrTooLarge)
+		return errors.Join(err, b.store.commitParts(uncommitted))
 	}
 	if err != nil {
 		return err

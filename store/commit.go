@@ -24,20 +24,36 @@ func (r row) apply(txn *badger.Txn) error {
 	return txn.Set(r.key, r.value)
 }
 
-// commit writes rows in one transaction. It returns badger.ErrTxnTooBig,
-// with nothing written, where they are too many for one.
+// commit writes rows in one transaction, and with them the count of journal
+// rows. It returns badger.ErrTxnTooBig, with nothing written, where they are too
+// many for one.
 func (s *Store) commit(rows []row) error {
 	if err := s.failed.Load(); err != nil {
 		return fmt.Errorf("an earlier write failed, so no more are taken; restart Tapio to go on from what is safe: %w", *err)
 	}
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
+	count := s.rows
 	for _, r := range rows {
 		if err := r.apply(txn); err != nil {
 			return err
 		}
+		switch {
+		case r.key[0] == spaceJournal && r.delete:
+			count--
+		case r.key[0] == spaceJournal:
+			count++
+		}
+	}
+	if count != s.rows {
+		if err := txn.Set(rowsKey(), encodeSeq(count)); err != nil {
+			return err
+		}
 	}
 	err := txn.Commit()
+	if err == nil {
+		s.rows = count
+	}
 	if err != nil && !errors.Is(err, badger.ErrTxnTooBig) {
 		// Badger may hold half of it in memory until it is opened again.
 		s.failed.CompareAndSwap(nil, &err)
@@ -69,6 +85,22 @@ func get(txn *badger.Txn, key []byte) ([]byte, error) {
 		return nil, err
 	}
 	return item.ValueCopy(nil)
+}
+
+// getNumber reads a number, 0 where there is none.
+func getNumber(txn *badger.Txn, key []byte) (uint64, error) {
+	v, err := get(txn, key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, ok := decodeSeq(v)
+	if !ok {
+		return 0, fmt.Errorf("%x is no number", v)
+	}
+	return n, nil
 }
 
 // keysOnly iterates the keys of a prefix without reading values.

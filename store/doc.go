@@ -40,6 +40,7 @@
 //	l KEY                    the ledger: the caller's keys and values, apart from all else
 //	m format                 format record: newest record version here, and who wrote it
 //	m seq                    the Seq given last; journal rows above it were never committed
+//	m rows                   how many journal rows there are, to notice when some are lost
 //
 // UPDATED is the time in nanoseconds since 1970, inverted. The rows of t, p, w, n
 // and c have no value. They describe the newest revision of a story only. A

@@ -41,14 +41,13 @@ func (s *Store) inspect() (lost bool, err error) {
 		}
 		return false, nil // new, or nothing in it yet
 	}
-	lost, err = s.inspectManifest(files)
-	if err != nil {
+	if err := s.inspectManifest(files); err != nil {
 		return false, err
 	}
 	for _, f := range files {
 		switch {
-		case f == badger.KeyRegistryFileName:
-			if err := inspectRegistry(dir); err != nil {
+		case f == badger.KeyRegistryFileName, filepath.Ext(f) == ".vlog":
+			if err := s.inspectEmpty(f); err != nil {
 				return false, err
 			}
 		case filepath.Ext(f) == ".mem":
@@ -57,10 +56,6 @@ func (s *Store) inspect() (lost bool, err error) {
 				return false, err
 			}
 			lost = lost || l
-		case filepath.Ext(f) == ".vlog":
-			if err := s.inspectValueLog(f); err != nil {
-				return false, err
-			}
 		}
 	}
 	return lost, nil
@@ -138,67 +133,62 @@ func listFiles(dir string) ([]string, error) {
 	return out, nil
 }
 
-// inspectManifest reads the list of tables and checks each table. A list whose
-// end is missing is one that Badger shortens, and it removes the tables that
-// the lost end named: they are set aside before.
-func (s *Store) inspectManifest(files []string) (lost bool, err error) {
+// inspectManifest reads the list of tables and checks each table. Badger cuts a
+// list that ends in the middle of an entry, and removes tables that are not
+// listed.
+func (s *Store) inspectManifest(files []string) error {
 	dir := s.opts.Dir
 	path := filepath.Join(dir, badger.ManifestFilename)
 	f, err := os.Open(path)
 	if err != nil {
-		return false, damaged(dir, "file %s can't be read: %v", badger.ManifestFilename, err)
+		return damaged(dir, "file %s can't be read: %v", badger.ManifestFilename, err)
 	}
 	defer f.Close()
 	manifest, end, err := badger.ReplayManifestFile(f, 0, badgerOptions(s.opts))
 	if err != nil {
-		return false, damaged(dir, "file %s is damaged: %s", badger.ManifestFilename, firstLine(err.Error()))
+		return damaged(dir, "file %s is damaged: %s", badger.ManifestFilename, firstLine(err.Error()))
 	}
 	for id, t := range manifest.Tables {
 		name := table.IDToFilename(id)
 		if !slices.Contains(files, name) {
-			return false, damaged(dir, "file %s is missing", name)
+			return damaged(dir, "file %s is missing", name)
 		}
 		if int(t.Level) >= badgerOptions(s.opts).MaxLevels {
-			return false, damaged(dir, "file %s puts %s on level %d", badger.ManifestFilename, name, t.Level)
+			return damaged(dir, "file %s puts %s on level %d", badger.ManifestFilename, name, t.Level)
 		}
 		if err := inspectTable(filepath.Join(dir, name), t); err != nil {
-			return false, damaged(dir, "file %s is damaged: %s", name, firstLine(err.Error()))
+			return damaged(dir, "file %s is damaged: %s", name, firstLine(err.Error()))
+		}
+	}
+	var unlisted []string
+	for _, name := range files {
+		id, ok := table.ParseFileID(name)
+		if _, listed := manifest.Tables[id]; filepath.Ext(name) == ".sst" && !(ok && listed) {
+			unlisted = append(unlisted, name)
 		}
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return false, damaged(dir, "file %s can't be read: %v", badger.ManifestFilename, err)
+		return damaged(dir, "file %s can't be read: %v", badger.ManifestFilename, err)
 	}
 	if cut := info.Size() - end; cut > 0 {
-		lost = true
+		if len(unlisted) > 0 {
+			return damaged(dir, "file %s ends in the middle of an entry, and does not list %s", badger.ManifestFilename, strings.Join(unlisted, ", "))
+		}
 		if err := copyFile(path, path+asideSuffix); err != nil {
-			return false, damaged(dir, "file %s ends in the middle of an entry, and no copy of it could be kept: %v", badger.ManifestFilename, err)
+			return damaged(dir, "file %s ends in the middle of an entry, and no copy of it could be kept: %v", badger.ManifestFilename, err)
 		}
-		s.report("file %s ended in the middle of an entry and was cut by %d bytes; newest stories may be missing; it is kept as %s", badger.ManifestFilename, cut, badger.ManifestFilename+asideSuffix)
+		s.report("file %s ended in the middle of an entry and was cut by %d bytes; it is kept as %s", badger.ManifestFilename, cut, badger.ManifestFilename+asideSuffix)
 	}
-	return lost, s.keepUnlisted(files, manifest, lost)
-}
-
-// keepUnlisted sets tables aside that the manifest doesn't list. A kill in the
-// middle of a compaction leaves some too, whose content is elsewhere.
-func (s *Store) keepUnlisted(files []string, manifest badger.Manifest, lost bool) error {
-	for _, name := range files {
-		if filepath.Ext(name) != ".sst" {
-			continue
-		}
-		id, ok := table.ParseFileID(name)
-		if _, listed := manifest.Tables[id]; ok && listed {
-			continue
-		}
-		path := filepath.Join(s.opts.Dir, name)
+	// A kill during a flush or a compaction leaves tables that are not listed
+	// yet, or no longer, whose content is elsewhere. If it is not, the count of
+	// journal rows will tell.
+	for _, name := range unlisted {
+		path := filepath.Join(dir, name)
 		if err := os.Rename(path, path+asideSuffix); err != nil {
-			return damaged(s.opts.Dir, "file %s is not listed in %s and can't be set aside: %v", name, badger.ManifestFilename, err)
+			return damaged(dir, "file %s is not listed in %s and can't be set aside: %v", name, badger.ManifestFilename, err)
 		}
-		if lost || !ok {
-			s.report("file %s is not listed in %s; it is kept as %s", name, badger.ManifestFilename, name+asideSuffix)
-		} else {
-			s.log.Warn("table is not listed, as after a kill during compaction; set aside", "file", name+asideSuffix)
-		}
+		s.log.Warn("table is not listed, as after a kill during compaction; set aside", "file", name, "kept", name+asideSuffix)
 	}
 	return nil
 }
@@ -249,15 +239,29 @@ func inspectFooter(data []byte) error {
 	return nil
 }
 
-// inspectRegistry checks the file of encryption keys, which for a folder without
-// encryption is 16 random bytes and a fixed text. Badger would take a length
-// from any rest and allocate that much.
-func inspectRegistry(dir string) error {
+// inspectEmpty sets a damaged file aside that never holds anything here, so that
+// Badger makes it anew: a value log, whose first 8 bytes name no encryption key,
+// and the file of encryption keys, which is 16 random bytes and a fixed text.
+// Badger would refuse the one, and take a length from the other and allocate
+// that much. A kill while Badger removes an old value log leaves an empty one.
+func (s *Store) inspectEmpty(name string) error {
+	path := filepath.Join(s.opts.Dir, name)
 	const sanity = "Hello Badger"
-	b, err := os.ReadFile(filepath.Join(dir, badger.KeyRegistryFileName))
-	if err != nil || len(b) != 16+len(sanity) || string(b[16:]) != sanity {
-		return damaged(dir, "file %s does not hold what Badger writes", badger.KeyRegistryFileName)
+	good := func(b []byte) bool { return len(b) == 16+len(sanity) && string(b[16:]) == sanity }
+	if filepath.Ext(name) == ".vlog" {
+		good = func(b []byte) bool { return len(b) >= logHeader && binary.BigEndian.Uint64(b) == 0 }
 	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return damaged(s.opts.Dir, "file %s can't be read: %v", name, err)
+	}
+	if good(b) {
+		return nil
+	}
+	if err := os.Rename(path, path+asideSuffix); err != nil {
+		return damaged(s.opts.Dir, "file %s has wrong contents and can't be set aside: %v", name, err)
+	}
+	s.log.Warn("file had wrong contents and is made anew; it never holds a story", "file", name, "kept", name+asideSuffix)
 	return nil
 }
 
@@ -282,24 +286,6 @@ func (s *Store) inspectLog(name string) (lost bool, err error) {
 	}
 	s.report("file %s %s; it is kept as %s", name, problem, name+asideSuffix)
 	return true, nil
-}
-
-// inspectValueLog removes a value log without its header, which Badger would
-// not open. The store keeps no value in one; a kill while Badger removes an old
-// one leaves such a file.
-func (s *Store) inspectValueLog(name string) error {
-	path := filepath.Join(s.opts.Dir, name)
-	info, err := os.Stat(path)
-	if err != nil {
-		return damaged(s.opts.Dir, "file %s can't be read: %v", name, err)
-	}
-	if info.Size() >= logHeader {
-		return nil
-	}
-	if err := os.Remove(path); err != nil {
-		return damaged(s.opts.Dir, "file %s has no header, and can't be removed: %v", name, err)
-	}
-	return nil
 }
 
 // copyFile writes a copy to disk, without the zeros at its end.

@@ -128,6 +128,8 @@ func formatKey() []byte { return []byte{spaceMeta, 'f', 'o', 'r', 'm', 'a', 't'}
 
 func seqKey() []byte { return []byte{spaceMeta, 's', 'e', 'q'} }
 
+func rowsKey() []byte { return []byte{spaceMeta, 'r', 'o', 'w', 's'} }
+
 func encodeSeq(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
 func decodeSeq(v []byte) (uint64, bool) {

@@ -67,6 +67,7 @@ type Store struct {
 
 	write  sync.Mutex            // one writer at a time: Seq order is commit order
 	failed atomic.Pointer[error] // the first write that failed half way; no more are taken
+	rows   uint64                // in the journal; guarded by write
 
 	seq     atomic.Uint64 // given last and committed
 	mu      sync.Mutex
@@ -112,10 +113,10 @@ func Open(o Options) (*Store, error) {
 // revisions with it, so that none of theirs is given again.
 const lostSeqs = 1_000_000
 
-// begin reads the format and the last Seq, and removes the journal rows of an
-// append that was cut short.
+// begin reads the format, the last Seq and the count of journal rows, and
+// removes the journal rows of an append that was cut short.
 func (s *Store) begin(lost bool) error {
-	var last uint64
+	var last, counted uint64
 	var format formatRecord
 	err := s.db.View(func(txn *badger.Txn) error {
 		v, err := get(txn, formatKey())
@@ -125,16 +126,11 @@ func (s *Store) begin(lost bool) error {
 		if err != nil && !errors.Is(err, badger.ErrKeyNotFound) {
 			return damaged(s.opts.Dir, "the format record can't be read: %v", err)
 		}
-		v, err = get(txn, seqKey())
-		if errors.Is(err, badger.ErrKeyNotFound) {
-			return nil
-		}
-		if err != nil {
+		if last, err = getNumber(txn, seqKey()); err != nil {
 			return damaged(s.opts.Dir, "the last sequence number can't be read: %v", err)
 		}
-		var ok bool
-		if last, ok = decodeSeq(v); !ok {
-			return damaged(s.opts.Dir, "the last sequence number is no number: %x", v)
+		if counted, err = getNumber(txn, rowsKey()); err != nil {
+			return damaged(s.opts.Dir, "the count of revisions can't be read: %v", err)
 		}
 		return nil
 	})
@@ -148,39 +144,50 @@ func (s *Store) begin(lost bool) error {
 			Hint:   "Run that version or a newer one. " + moveHint(s.opts.Dir),
 		}
 	}
-	if err := s.dropUncommitted(last); err != nil {
-		return fmt.Errorf("open store: %w", err)
+	rows, uncommitted := s.journalRows(last)
+	if rows != counted {
+		lost = true
+		s.report("the journal holds %d revisions, %d were saved; the others are lost with a damaged file", rows, counted)
 	}
 	if lost {
 		last += lostSeqs
 	}
+	s.rows = rows
 	s.seq.Store(last)
-	if now := (formatRecord{Version: recordVersion, Writer: writerVersion()}); lost || format != now {
-		v, err := json.Marshal(now)
-		if err != nil {
-			return fmt.Errorf("open store: %w", err)
-		}
-		return s.commit([]row{set(formatKey(), v), set(seqKey(), encodeSeq(last))})
+	v, err := json.Marshal(formatRecord{Version: recordVersion, Writer: writerVersion()})
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	// Written at every start, so that the new memtable's log is on disk with
+	// its header: one without is known to be damaged.
+	if err := s.commit([]row{set(formatKey(), v), set(seqKey(), encodeSeq(last)), set(rowsKey(), encodeSeq(rows))}); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	if len(uncommitted) > 0 {
+		s.log.Info("removing journal rows of an append that was cut short", "rows", len(uncommitted))
+	}
+	if err := s.commitParts(uncommitted); err != nil {
+		return fmt.Errorf("open store: %w", err)
 	}
 	return nil
 }
 
-// dropUncommitted removes journal rows above the last Seq.
-func (s *Store) dropUncommitted(last uint64) error {
-	var rows []row
-	err := s.db.View(func(txn *badger.Txn) error {
+// journalRows counts the rows of the journal, and returns deletes for those
+// above the last Seq.
+func (s *Store) journalRows(last uint64) (rows uint64, uncommitted []row) {
+	// The error of a read that can't fail: View returns that of the function.
+	_ = s.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(keysOnly([]byte{spaceJournal}))
 		defer it.Close()
-		for it.Seek(journalKey(last + 1)); it.Valid(); it.Next() {
-			rows = append(rows, del(it.Item().KeyCopy(nil)))
+		for it.Rewind(); it.Valid(); it.Next() {
+			rows++
+			if seq, ok := decodeSeq(it.Item().Key()[1:]); ok && seq > last {
+				uncommitted = append(uncommitted, del(it.Item().KeyCopy(nil)))
+			}
 		}
 		return nil
 	})
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	s.log.Info("removed journal rows of an append that was cut short", "rows", len(rows))
-	return s.commitParts(rows)
+	return rows, uncommitted
 }
 
 // Close ends every waiting reader and closes the store. What was appended is on

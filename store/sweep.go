@@ -123,7 +123,7 @@ func (s *Store) ownerless(ctx context.Context, space byte, kept map[string]bool)
 			}
 			if space == spaceHistory {
 				if v, err := it.Item().ValueCopy(nil); err == nil {
-					if seq, ok := decodeSeq(v); ok {
+					if seq, ok := decodeSeq(v); ok && exists(txn, journalKey(seq)) {
 						rows = append(rows, del(journalKey(seq)))
 					}
 				}
@@ -133,6 +133,11 @@ func (s *Store) ownerless(ctx context.Context, space byte, kept map[string]bool)
 		return nil
 	})
 	return rows, err
+}
+
+func exists(txn *badger.Txn, key []byte) bool {
+	_, err := txn.Get(key)
+	return err == nil
 }
 
 // owner returns the story that a history or index row belongs to.

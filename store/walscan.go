@@ -25,7 +25,13 @@ const (
 // that the file was made with.
 func scanLog(data []byte, full int) (end int, problem string) {
 	if len(data) < logHeader {
-		return -1, fmt.Sprintf("is cut off after %d bytes; if that is not the trace of a kill while it was being removed, the last writes are lost", len(data))
+		return -1, fmt.Sprintf("is cut off after %d bytes; the last writes are lost, unless it is the trace of a kill while the file was being removed", len(data))
+	}
+	if binary.BigEndian.Uint64(data) != 0 {
+		return -1, "has wrong contents; the last writes are lost"
+	}
+	if bytes.Count(data[:logHeader], []byte{0}) == logHeader {
+		return -1, "holds only zeros; the last writes are lost"
 	}
 	end = logHeader
 	at, inTxn := end, false
