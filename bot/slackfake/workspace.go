@@ -187,7 +187,7 @@ func New(opts Options) *Workspace {
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	w.base = "http://localhost"
 	w.botID = w.newID("B")
-	w.bot = w.addUser(User{Name: opts.BotName, Bot: true})
+	w.bot = w.addUser(User{Name: opts.BotName, Title: strings.ToUpper(opts.BotName[:1]) + opts.BotName[1:], Bot: true})
 	for _, u := range opts.Users {
 		w.addUser(u)
 	}

@@ -1,6 +1,6 @@
 // Slack's mrkdwn as nodes. What Slack escapes (&amp; &lt; &gt;) is turned back
 // into text; nothing here ever parses HTML.
-import { el, link, formatDate } from "./dom.js";
+import { el, link, safeURL, formatDate } from "./dom.js";
 import { emoji } from "./emoji.js";
 
 const decode = (s) => s.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
@@ -101,6 +101,7 @@ function entity(body, who) {
   if (target.startsWith("!date^")) return date(target, label);
   if (target.startsWith("!")) return broadcast(target.slice(1), label);
   const url = decode(target);
+  if (!label && !safeURL(url)) return document.createTextNode(`<${decode(body)}>`);
   return link(url, ...(label ? [emojiText(label)] : [url]));
 }
 
