@@ -253,8 +253,8 @@ func (b *Bot) finishAnswers() {
 }
 
 // batchSize is how many revisions are taken from the journal at once: one
-// ledger write covers them.
-const batchSize = 100
+// ledger write covers them, and a write has a bound (some 500 KiB in the store).
+const batchSize = 20
 
 // follow reads the journal and hands batches to the desk, one at a time.
 func (b *Bot) follow(ctx context.Context, after uint64, batches chan<- []tapio.Revision) {

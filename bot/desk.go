@@ -238,7 +238,7 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 	}
 	ended := t.Status != s.Status
 	t.Revision, t.Status, t.Severity, t.Updated = s.Revision, s.Status, s.Severity, s.Updated
-	t.Title, t.Follows, t.Parent = clean(s.Title, budgetTitle, false), s.Follows, s.AbsorbedInto
+	t.Title, t.Follows, t.Parent = titleOf(s), s.Follows, s.AbsorbedInto
 	if dec.clear {
 		t.Ack = nil
 	}
@@ -277,11 +277,11 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 	for _, n := range dec.news {
 		f := newFact(s, n, now)
 		f.Broadcast = dec.loud && (n.Kind == tapio.NewsSeverity || n.Kind == tapio.NewsReopened)
-		t.News = append(t.News, f)
+		t.hear(f)
 	}
 	if s.Status == tapio.StatusAbsorbed && !t.ToldPart {
 		t.ToldPart = true
-		t.News = append(t.News, fact{Kind: tapio.NewsAbsorbed, Time: s.Updated, At: now, Made: s.Updated})
+		t.hear(fact{Kind: tapio.NewsAbsorbed, Time: s.Updated, At: now})
 	}
 	t.Flush = t.Flush || dec.flush
 	return changed
@@ -329,7 +329,7 @@ func (d *desk) click(ctx context.Context, c click, now time.Time) error {
 			f = fact{Kind: newsUnack, Time: now, At: now, Text: c.by.plainName() + " gave it back: it is firing and nobody takes care of it."}
 			t.Ack = nil
 		}
-		t.News = append(t.News, f)
+		t.hear(f)
 		t.Root, t.Flush = rootNow, true
 		d.note(t)
 		if err := d.save(ctx, t.record()); err != nil {

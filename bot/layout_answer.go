@@ -11,7 +11,7 @@ import (
 // timeline lays out everything that is known of a story, each line with the
 // raw words that it rests on.
 func timeline(s *tapio.Story) message {
-	m := message{Text: fmt.Sprintf("Timeline of %s%s.", escape(s.Title, budgetTitle), locality(s))}
+	m := message{Text: fmt.Sprintf("Timeline of %s%s.", escape(titleOf(s), budgetTitle), locality(s))}
 	head := fmt.Sprintf("%s\n%s", heading(s), state(s))
 	if c := escape(s.RootCause, budgetSentence); c != "" {
 		head += fmt.Sprintf("\n*Cause:* %s", c)
@@ -102,11 +102,11 @@ func state(s *tapio.Story) string {
 // buttons, the whole timeline, and a button that shows it to the channel.
 func answer(s *tapio.Story) message {
 	m := timeline(s)
-	m.Text = fmt.Sprintf("%s: %s%s.", s.SeverityName(), escape(s.Title, budgetTitle), locality(s))
+	m.Text = fmt.Sprintf("%s: %s%s.", s.SeverityName(), escape(titleOf(s), budgetTitle), locality(s))
 	body := []slack.Block{section(fmt.Sprintf("%s\n%s\n%s", heading(s), state(s), summary(s)))}
 	body = append(body, fields(s)...)
-	if s.Status == tapio.StatusOpen && (s.NextAction.Text != "" || s.NextAction.Command != "") {
-		body = append(body, pasteable(literal(s.NextAction.Text, budgetSentence), verbatim(s.NextAction.Command, budgetCommand)))
+	if s.Status == tapio.StatusOpen {
+		body = append(body, nextAction(s)...)
 	}
 	m.Blocks = append(body, m.Blocks[1:]...)
 	m.Blocks = append(m.Blocks, actions("", button(actionShare, "Share in channel", s.ID), runbook(s)))
@@ -137,7 +137,7 @@ func list(stories []tapio.Story, more bool) message {
 	for i := range stories {
 		s := &stories[i]
 		show := button(fmt.Sprintf("%s.%d", actionPick, i), "Show", s.ID)
-		text := fmt.Sprintf("*%s ·* %s\n%s · since %s", s.SeverityName(), bold(s.Title, budgetTitle), where(s), clock(s.Timestamp, s.Updated))
+		text := fmt.Sprintf("%s\n%s · since %s", heading(s), where(s), clock(s.Timestamp, s.Updated))
 		m.Blocks = append(m.Blocks, slack.NewSectionBlock(mrkdwn(text), nil, slack.NewAccessory(show)))
 	}
 	return m
@@ -167,7 +167,9 @@ func choose(asked string, names []string, why string) message {
 	}
 	var buttons []*slack.ButtonBlockElement
 	for i, n := range names {
-		buttons = append(buttons, button(fmt.Sprintf("%s.%d", actionPick, i), n, n))
+		if literal(n, maxButtonText) != "" {
+			buttons = append(buttons, button(fmt.Sprintf("%s.%d", actionPick, i), n, n))
+		}
 	}
 	if len(buttons) > 0 {
 		m.Blocks = append(m.Blocks, actions("", buttons...))
@@ -181,57 +183,4 @@ func choose(asked string, names []string, why string) message {
 // sorry is an answer when something went wrong on our side.
 func sorry(text string) message {
 	return message{Text: text, Blocks: []slack.Block{section(":warning: " + text)}}
-}
-
-// backlog lays out the failures that were there before Tapio first looked.
-// stories are the members; own tells which got a message of their own since.
-func backlog(stories []tapio.Story, own map[string]titled) message {
-	open := 0
-	for i := range stories {
-		if stories[i].Status == tapio.StatusOpen {
-			open++
-		}
-	}
-	m := message{Color: colorFiring, Fallback: "failing", Foot: []slack.Block{contextLine(":fire: told once and together: Tapio found these when it first looked · `/tapio story NAME` tells one")}}
-	failures := "1 failure was"
-	if len(stories) != 1 {
-		failures = fmt.Sprintf("%d failures were", len(stories))
-	}
-	head := fmt.Sprintf(":red_circle: *%s already there when Tapio started.* %d still open.", failures, open)
-	m.Text = fmt.Sprintf("%s already there when Tapio started; %d still open.", failures, open)
-	if open == 0 {
-		m.Color, m.Fallback = colorResolved, "resolved"
-		head = fmt.Sprintf(":white_check_mark: *%s already there when Tapio started.* None is left.", failures)
-		m.Foot = []slack.Block{contextLine(":white_check_mark: all of them are over")}
-	}
-	m.Blocks = append(m.Blocks, section(head))
-	var lines []string
-	for i := range stories[:min(len(stories), maxListed)] {
-		lines = append(lines, backlogLine(&stories[i], own[stories[i].ID]))
-		if len(lines) == 5 { // 5 lines of at most some 550 characters are a section
-			m.Blocks = append(m.Blocks, section(strings.Join(lines, "\n")))
-			lines = nil
-		}
-	}
-	if more := len(stories) - maxListed; more > 0 {
-		lines = append(lines, fmt.Sprintf("…and %d more: `/tapio list`", more))
-	}
-	if len(lines) > 0 {
-		m.Blocks = append(m.Blocks, section(strings.Join(lines, "\n")))
-	}
-	return m
-}
-
-func backlogLine(s *tapio.Story, own titled) string {
-	title := escape(s.Title, budgetTitle)
-	at := where(s)
-	switch {
-	case own.title != "":
-		return fmt.Sprintf(":arrow_right: %s · told on its own: %s", at, own.mrkdwn())
-	case s.Status == tapio.StatusResolved:
-		return fmt.Sprintf(":white_check_mark: ~%s~ · %s · resolved %s", strings.ReplaceAll(title, "~", "∼"), at, clock(s.Resolved, s.Opened))
-	case s.Status == tapio.StatusAbsorbed:
-		return fmt.Sprintf(":link: %s · %s · part of another story", title, at)
-	}
-	return fmt.Sprintf("• *%s* · %s · %s · since %s", s.SeverityName(), title, at, clock(s.Timestamp, s.Opened))
 }

@@ -16,8 +16,10 @@ import (
 func newFact(s *tapio.Story, n tapio.News, now time.Time) fact {
 	f := fact{
 		Kind: n.Kind, Time: n.Time, Text: clean(n.Text, budgetSentence, false),
-		Was: clean(n.Was, budgetName, false), Now: clean(n.Now, budgetName, false),
-		At: now, Made: s.Updated,
+		At: now,
+	}
+	if n.Kind == tapio.NewsAbsorbs {
+		f.Story = n.Was
 	}
 	if n.Kind == tapio.NewsCause {
 		f.Standing = s.Standing
@@ -31,7 +33,9 @@ func newFact(s *tapio.Story, n tapio.News, now time.Time) fact {
 		sources[e.Source]++
 		if n.Kind == tapio.NewsLog && len(f.Log) == 0 {
 			for _, l := range lastLines(e.Text, maxLogLines) {
-				f.Log = append(f.Log, verbatim(l, budgetLogLine))
+				if l = verbatim(l, budgetLogLine); l != "" {
+					f.Log = append(f.Log, l)
+				}
 			}
 		}
 	}
@@ -48,31 +52,29 @@ func newFact(s *tapio.Story, n tapio.News, now time.Time) fact {
 	return f
 }
 
-// label is the emoji and the two or three words that a reply opens with.
-func (f *fact) label() (emoji, words string) {
+// label is the emoji and the word that a reply opens with.
+func (f *fact) label() (emoji, word string) {
 	switch f.Kind {
 	case tapio.NewsCause:
-		return ":mag:", "cause found"
+		return ":mag:", "cause"
 	case tapio.NewsTrigger:
 		return ":package:", "what changed before"
 	case tapio.NewsScope:
-		return ":chart_with_upwards_trend:", "it spread"
+		return ":chart_with_upwards_trend:", "scope"
 	case tapio.NewsSeverity:
-		return ":rotating_light:", "severity changed"
+		return ":rotating_light:", "severity"
 	case tapio.NewsChange:
-		return ":wrench:", "somebody made a change"
+		return ":wrench:", "change"
 	case tapio.NewsLog:
-		return ":page_facing_up:", "last words in the log"
+		return ":page_facing_up:", "log"
 	case tapio.NewsResolved:
 		return ":white_check_mark:", "resolved"
 	case tapio.NewsReopened:
-		return ":repeat:", "it came back"
-	case tapio.NewsAbsorbed:
-		return ":link:", "part of another story"
-	case tapio.NewsAbsorbs:
-		return ":link:", "explains another story"
+		return ":repeat:", "came back"
+	case tapio.NewsAbsorbed, tapio.NewsAbsorbs:
+		return ":link:", "same incident"
 	case tapio.NewsGap:
-		return ":warning:", "something may be missing"
+		return ":warning:", "gap"
 	case newsAck:
 		return ":eyes:", "acknowledged"
 	case newsUnack:
@@ -81,56 +83,52 @@ func (f *fact) label() (emoji, words string) {
 	return ":new:", "new fact"
 }
 
-// line is the fact in one line of mrkdwn.
-func (f *fact) line(limit int) string {
-	emoji, words := f.label()
-	text := escape(f.Text, limit)
-	if f.Kind == tapio.NewsAbsorbed {
-		text = f.Text // mrkdwn with a link, made by the bot
+// words is the sentence of the fact as mrkdwn.
+func (f *fact) words(limit int) string {
+	if f.linked {
+		return f.Text
 	}
-	if text == "" {
-		return fmt.Sprintf("%s *%s · %s*", emoji, clock(f.Time, f.At), words)
-	}
-	return fmt.Sprintf("%s *%s · %s* — %s", emoji, clock(f.Time, f.At), words, text)
+	return escape(f.Text, limit)
 }
 
-// reply lays out news that came together as one reply.
+// line is the fact in one line of mrkdwn.
+func (f *fact) line(limit int) string {
+	emoji, word := f.label()
+	text := f.words(limit)
+	if text == "" {
+		return fmt.Sprintf("%s *%s · %s*", emoji, clock(f.Time, f.At), word)
+	}
+	return fmt.Sprintf("%s *%s · %s* — %s", emoji, clock(f.Time, f.At), word, text)
+}
+
+// reply lays out news that came together as one reply, the newest in full.
 func reply(title string, news []fact) message {
 	var m message
-	var said []string
+	left := 0
+	for i := range news {
+		left += news[i].More
+	}
+	if over := len(news) - maxFacts; over > 0 {
+		left += over
+		news = news[over:]
+	}
+	if left > 0 {
+		m.Blocks = append(m.Blocks, contextLine(fmt.Sprintf("%d earlier facts are left out here: see *Show timeline* above", left)))
+	}
+	m.Text = escape(title, budgetTitle) + "."
 	for i := range news {
 		f := &news[i]
-		if i == maxFacts && len(news) > maxFacts+1 {
-			more := fmt.Sprintf("…and %d more facts: see *Show timeline*.", len(news)-i)
-			m.Blocks = append(m.Blocks, section(more))
-			break
-		}
 		m.Blocks = append(m.Blocks, f.blocks()...)
-	}
-	for i := range news {
-		_, words := news[i].label()
-		text := escape(news[i].Text, budgetSentence)
-		if news[i].Kind == tapio.NewsAbsorbed {
-			text = news[i].Text
+		if i >= len(news)-3 { // a phone shows no more
+			_, word := f.label()
+			m.Text += fmt.Sprintf(" %s at %s: %s", capital(word), clock(f.Time, f.At), f.words(budgetSentence))
 		}
-		sentence := fmt.Sprintf("%s at %s: %s", capital(words), clock(news[i].Time, news[i].At), text)
-		if len(said) < 3 {
-			said = append(said, sentence)
-		}
-	}
-	m.Text = escape(title, budgetTitle) + ". " + strings.Join(said, " ")
-	if more := len(news) - len(said); more > 0 {
-		m.Text += fmt.Sprintf(" And %d more.", more)
 	}
 	return m
 }
 
 func (f *fact) blocks() []slack.Block {
 	text := f.line(budgetSentence)
-	was, now := escape(f.Was, budgetName), escape(f.Now, budgetName)
-	if was != "" && now != "" && !(strings.Contains(f.Text, f.Was) && strings.Contains(f.Text, f.Now)) {
-		text += fmt.Sprintf("\n%s → *%s*", was, strings.ReplaceAll(now, "*", "∗"))
-	}
 	out := []slack.Block{section(text)}
 	if len(f.Log) > 0 {
 		out = append(out, slack.NewRichTextBlock("", preformatted(trim(strings.Join(f.Log, "\n"), budgetLog, plain))))

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -73,9 +74,7 @@ func (sc *scene) open() message {
 	if s.Standing == tapio.StandingUnknown && len(s.Checked) > 0 {
 		m.Blocks = append(m.Blocks, contextLine("Cause unknown. Checked and ruled out: "+checked(s)))
 	}
-	if s.NextAction.Text != "" || s.NextAction.Command != "" {
-		m.Blocks = append(m.Blocks, pasteable(literal(s.NextAction.Text, budgetSentence), verbatim(s.NextAction.Command, budgetCommand)))
-	}
+	m.Blocks = append(m.Blocks, nextAction(s)...)
 
 	first := button(actionAck, "Ack", s.ID)
 	first.Style = slack.StylePrimary
@@ -129,17 +128,17 @@ func (sc *scene) resolved() message {
 	s := sc.story
 	took := duration(s.Duration)
 	m := message{
-		Text:     fmt.Sprintf("Resolved after %s: %s%s.", took, escape(s.Title, budgetTitle), locality(s)),
+		Text:     fmt.Sprintf("Resolved after %s: %s%s.", took, escape(titleOf(s), budgetTitle), locality(s)),
 		Color:    colorResolved,
 		Fallback: "resolved",
 	}
-	lines := []string{fmt.Sprintf(":white_check_mark: %s — resolved in *%s*", bold(s.Title, budgetTitle), took)}
+	lines := []string{fmt.Sprintf(":white_check_mark: %s — resolved in *%s*", bold(titleOf(s), budgetTitle), took)}
 	for _, l := range [][2]string{{"Cause", s.RootCause}, {"Fix", s.Resolution}} {
 		if text := escape(l[1], budgetSentence); text != "" {
 			lines = append(lines, "*"+l[0]+":* "+text)
 		}
 	}
-	if w := worst(s); w != "" {
+	if w := worst(s); w != "" && s.Resolution == "" { // the resolution names it
 		lines = append(lines, "*Worst:* "+w)
 	}
 	was := "firing"
@@ -162,8 +161,8 @@ func (sc *scene) absorbed() message {
 		part = "another story"
 	}
 	return message{
-		Text:     fmt.Sprintf("%s is part of %s.", escape(s.Title, budgetTitle), part),
-		Blocks:   []slack.Block{section(fmt.Sprintf(":link: %s — part of %s, which is where it is told from here on.", bold(s.Title, budgetTitle), part))},
+		Text:     fmt.Sprintf("%s is part of %s.", escape(titleOf(s), budgetTitle), part),
+		Blocks:   []slack.Block{section(fmt.Sprintf(":link: %s — part of %s, which is where it is told from here on.", bold(titleOf(s), budgetTitle), part))},
 		Color:    colorAside,
 		Fallback: "part of another story",
 		Foot: []slack.Block{
@@ -176,8 +175,8 @@ func (sc *scene) absorbed() message {
 // sentence is the whole message for those who see or hear only one line.
 func (sc *scene) sentence(state string) string {
 	s := sc.story
-	text := fmt.Sprintf("%s %s: %s%s.", s.SeverityName(), state, escape(s.Title, budgetTitle), locality(s))
-	for _, more := range s.Summary[:min(len(s.Summary), 2)] {
+	text := fmt.Sprintf("%s %s: %s%s.", s.SeverityName(), state, escape(titleOf(s), budgetTitle), locality(s))
+	for _, more := range s.Summary[:min(len(s.Summary), maxSummary)] {
 		text += " " + escape(more.Text, budgetSentence)
 	}
 	return text
@@ -192,13 +191,18 @@ func (sc *scene) blockID() string {
 	return fmt.Sprintf("%s:r%d%s", sc.story.ID, sc.story.Revision, acked)
 }
 
+// titleOf is the story's title, or its ID where it has none.
+func titleOf(s *tapio.Story) string {
+	return cmp.Or(clean(s.Title, budgetTitle, false), "Story "+s.ID)
+}
+
 func heading(s *tapio.Story) string {
-	return strings.TrimSpace(fmt.Sprintf("*%s ·* %s", s.SeverityName(), bold(s.Title, budgetTitle)))
+	return bold(s.SeverityName()+" · "+titleOf(s), budgetTitle+10)
 }
 
 func summary(s *tapio.Story) string {
 	var out []string
-	for _, sentence := range s.Summary[:min(len(s.Summary), 2)] {
+	for _, sentence := range s.Summary[:min(len(s.Summary), maxSummary)] {
 		if text := escape(sentence.Text, budgetSentence); text != "" {
 			out = append(out, text)
 		}
@@ -207,10 +211,6 @@ func summary(s *tapio.Story) string {
 }
 
 func fields(s *tapio.Story) []slack.Block {
-	impact := escape(s.Impact, budgetSentence)
-	if w := s.Scope.WorstDown; w > s.Scope.PodsDown {
-		impact = strings.TrimSpace(fmt.Sprintf("%s Worst so far: %s.", impact, worst(s)))
-	}
 	seen := ""
 	if n := len(s.SimilarIncidents); n == 1 {
 		seen = "once before"
@@ -221,7 +221,7 @@ func fields(s *tapio.Story) []slack.Block {
 	if service := escape(s.Owner.Service, budgetName); service != "" {
 		owner = strings.TrimPrefix(owner+" · service "+service, " · ")
 	}
-	return sectionFields([2]string{"Impact", impact}, [2]string{"Where", where(s)}, [2]string{"Owner", owner}, [2]string{"Seen", seen})
+	return sectionFields([2]string{"Impact", escape(s.Impact, budgetSentence)}, [2]string{"Where", where(s)}, [2]string{"Owner", owner}, [2]string{"Seen", seen})
 }
 
 // where names cluster, namespace and object.
@@ -258,10 +258,13 @@ func decisive(s *tapio.Story) slack.Block {
 		if words == "" {
 			words = literal(string(e.Type), budgetLine)
 		}
-		if e.Role == tapio.RoleCause && !marked {
+		switch {
+		case e.Role == tapio.RoleCause && !marked:
 			marked = true
 			pieces = append(pieces, boldPiece(words+"  ← "+causeMark(s.Standing)))
-		} else {
+		case e.Role == tapio.RoleTrigger:
+			pieces = append(pieces, textPiece(words), italicPiece("  ← change before it began"))
+		default:
 			pieces = append(pieces, textPiece(words))
 		}
 		items = append(items, pieces)

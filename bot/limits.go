@@ -34,8 +34,10 @@ const (
 	budgetCommand   = 1000 // a command to paste
 	budgetLogLine   = 300  // one line of a log
 	budgetLog       = 2400 // all lines of a log in one reply
+	maxSummary      = 3    // sentences of the summary
 	maxLogLines     = 10   // lines of a log in one reply
 	maxFacts        = 8    // facts that one reply tells in full
+	maxWaiting      = 30   // facts that wait for one thread, so that its ledger entry stays below 512 KiB
 	maxTimeline     = 40   // timeline lines of the full timeline
 	timelineHead    = 10   // of them, how many are the oldest when some are left out
 	timelinePerPart = 10   // timeline lines of one rich text block

@@ -166,17 +166,20 @@ func bullets(items ...[]slack.RichTextSectionElement) slack.Block {
 	return slack.NewRichTextBlock("", list)
 }
 
-// pasteable is a line of explanation and a text in a box of its own, exactly
-// as it is to be copied.
-func pasteable(lead, text string) slack.Block {
+// nextAction is what to do next: in words, and as a command in a box of its
+// own, exactly as it is to be copied. Nothing where there is neither.
+func nextAction(s *tapio.Story) []slack.Block {
 	var parts []slack.RichTextElement
-	if lead != "" {
-		parts = append(parts, slack.NewRichTextSection(boldPiece("Next: "), textPiece(lead)))
+	if text := literal(s.NextAction.Text, budgetSentence); text != "" {
+		parts = append(parts, slack.NewRichTextSection(boldPiece("Next: "), textPiece(text)))
 	}
-	if text != "" {
-		parts = append(parts, preformatted(text))
+	if command := verbatim(s.NextAction.Command, budgetCommand); command != "" {
+		parts = append(parts, preformatted(command))
 	}
-	return slack.NewRichTextBlock("", parts...)
+	if len(parts) == 0 {
+		return nil
+	}
+	return []slack.Block{slack.NewRichTextBlock("", parts...)}
 }
 
 func preformatted(text string) *slack.RichTextPreformatted {
@@ -186,7 +189,7 @@ func preformatted(text string) *slack.RichTextPreformatted {
 // link is a mrkdwn link to an address that Slack gave us; label is escaped
 // already. Without an address the label stays.
 func link(address, label string) string {
-	if address == "" || len(address) > budgetLink || strings.ContainsAny(address, "<>|") {
+	if !strings.HasPrefix(address, "http") || len(address) > budgetLink || strings.ContainsAny(address, "<>|") || clean(address, budgetLink, false) != address {
 		return label
 	}
 	return "<" + address + "|" + strings.ReplaceAll(label, "|", "/") + ">"

@@ -312,19 +312,38 @@ func (d *desk) render(ctx context.Context, t *thread, now time.Time) (message, e
 }
 
 func (d *desk) renderBacklog(ctx context.Context, t *thread) (message, error) {
-	var stories []tapio.Story
-	own := map[string]titled{}
-	for _, id := range t.Members {
+	members := slices.Clone(t.Members)
+	open := func(id string) bool {
+		m := d.threads[id]
+		return m == nil || !m.closed()
+	}
+	slices.SortStableFunc(members, func(a, b string) int { // open ones first
+		switch x, y := open(a), open(b); {
+		case x == y:
+			return 0
+		case x:
+			return -1
+		}
+		return 1
+	})
+	b := board{total: len(members)}
+	for _, id := range members {
+		if open(id) {
+			b.open++
+		}
+	}
+	for _, id := range members[:min(len(members), maxListed)] {
 		s, err := d.opts.Stories.Story(ctx, id)
 		if err != nil {
 			return message{}, fmt.Errorf("read story %s: %w", id, err)
 		}
-		stories = append(stories, s)
+		l := boardLine{story: s}
 		if m := d.threads[id]; m != nil && m.Board == "" {
-			own[id] = titled{title: m.Title, link: m.Permalink}
+			l.own = titled{title: m.Title, link: m.Permalink}
 		}
+		b.lines = append(b.lines, l)
 	}
-	return backlog(stories, own), nil
+	return b.message(), nil
 }
 
 // titled names another story and its message.
@@ -333,21 +352,26 @@ func (d *desk) titled(ctx context.Context, id string) titled {
 		return titled{title: t.Title, link: t.Permalink}
 	}
 	if s, err := d.opts.Stories.Story(ctx, id); err == nil {
-		return titled{title: s.Title}
+		return titled{title: titleOf(&s)}
 	}
 	return titled{title: id}
 }
 
-// linked gives the news that the story is part of another one its words.
+// linked gives news about another story words with a link to its message.
 func (d *desk) linked(t *thread, news []fact) []fact {
 	news = slices.Clone(news)
 	for i := range news {
-		if news[i].Kind == tapio.NewsAbsorbed {
+		f := &news[i]
+		switch {
+		case f.Kind == tapio.NewsAbsorbed:
 			p := titled{title: t.Parent}
 			if parent := d.threads[t.Parent]; parent != nil {
 				p = titled{title: parent.Title, link: parent.Permalink}
 			}
-			news[i].Text = "this is part of " + p.mrkdwn() + ", where it is told from here on."
+			f.Text, f.linked = "this is part of "+p.mrkdwn()+", where it is told from here on.", true
+		case f.Kind == tapio.NewsAbsorbs && d.threads[f.Story] != nil:
+			child := d.threads[f.Story]
+			f.Text, f.linked = "this explains "+titled{title: child.Title, link: child.Permalink}.mrkdwn()+" too.", true
 		}
 	}
 	return news

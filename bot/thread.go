@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -103,15 +104,15 @@ type fact struct {
 	Kind      tapio.NewsKind `json:"kind"`
 	Time      time.Time      `json:"time"`
 	Text      string         `json:"text"`
-	Was       string         `json:"was,omitempty"`
-	Now       string         `json:"now,omitempty"`
-	Evidence  []string       `json:"evidence,omitempty"`
 	Standing  tapio.Standing `json:"standing,omitempty"`
-	Sources   string         `json:"sources,omitempty"` // "k8s-api ×3"
-	Log       []string       `json:"log,omitempty"`
+	Sources   string         `json:"sources,omitempty"`   // "k8s-api ×3"
+	Log       []string       `json:"log,omitempty"`       // last lines of the log
+	Story     string         `json:"story,omitempty"`     // ID of the story that is part of this one
 	Broadcast bool           `json:"broadcast,omitempty"` // to the channel as well
+	More      int            `json:"more,omitempty"`      // earlier facts that were left out
 	At        time.Time      `json:"at"`                  // when the bot took it up
-	Made      time.Time      `json:"made,omitzero"`       // when its revision was made
+
+	linked bool // Text is mrkdwn that the bot made
 }
 
 // The facts that the bot itself adds to tapio's kinds of news.
@@ -171,6 +172,17 @@ func (t *thread) idle() bool {
 }
 
 func (t *thread) rollingDue() bool { return t.Rolling != nil && t.Rolling.Due }
+
+// hear adds news to those that wait. When too many wait, because Slack can't be
+// reached for long, the oldest are only counted: the timeline has them all.
+func (t *thread) hear(f fact) {
+	t.News = append(t.News, f)
+	for len(t.News) > maxWaiting {
+		t.News[1].More += t.News[0].More + 1
+		t.News[1].Broadcast = t.News[1].Broadcast || t.News[0].Broadcast
+		t.News = slices.Delete(t.News, 0, 1)
+	}
+}
 
 // userID is how Slack writes the ID of a person.
 var userID = regexp.MustCompile(`^[UW][A-Z0-9]{2,30}$`)

@@ -1,0 +1,359 @@
+package bot
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/yairfalse/tapio"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+var (
+	first  = &ack{User: "U0FIRST", Name: "first", At: at(360)}
+	parent = titled{title: "Node node-7 is not ready", link: "https://work.slack.com/archives/C1/p1795442520000100"}
+)
+
+func factsOf(s tapio.Story) []fact {
+	var out []fact
+	for _, n := range s.News {
+		out = append(out, newFact(&s, n, at(60)))
+	}
+	return out
+}
+
+// messages are all kinds of messages, by the name of their golden file.
+func messages() map[string]message {
+	open, over, odd := checkoutOOM(), resolvedOOM(), hostileStory(hostile)
+	part, unknown, back := checkoutOOM(), unknownCrash(), grown(checkoutOOM(), 1500)
+	part.Status, part.AbsorbedInto = tapio.StatusAbsorbed, "n0de"
+	follows := checkoutOOM()
+	follows.Follows = "0ld"
+	news := grown(checkoutOOM(), 90,
+		tapio.News{Kind: tapio.NewsTrigger, Time: at(60), Text: "It began 40 s after rollout 4 of checkout, made by kubectl-client-side-apply, which changed memory limit 256Mi → 32Mi.", Evidence: []string{"e1"}},
+		tapio.News{Kind: tapio.NewsCause, Time: at(62), Was: "unknown", Now: "container.oom_limit", Text: "Cause found: The process used all the memory that its limit of 32Mi allows, so the kernel killed it.", Evidence: []string{"e2"}},
+		tapio.News{Kind: tapio.NewsScope, Time: at(70), Was: "1 pod", Now: "3 pods", Text: "It grew: 1 pod → 3 pods.", Evidence: []string{"e2", "e4"}})
+	logs := grown(checkoutOOM(), 95, tapio.News{Kind: tapio.NewsLog, Time: at(80), Text: "The log of container app says “fatal error: runtime: out of memory”.", Evidence: []string{"log"}})
+	logs.Evidence = append(logs.Evidence, tapio.Evidence{ID: "log", Source: tapio.SourceKubernetes, Type: tapio.ContainerLog,
+		Text: "level=info msg=\"cache warm\" entries=48211\nlevel=info msg=\"listening\" addr=:8080\nfatal error: runtime: out of memory\n\ngoroutine 1 [running]:\n\tmain.(*cache).load(0xc000118000)\n"})
+	worse := grown(checkoutOOM(), 300,
+		tapio.News{Kind: tapio.NewsSeverity, Time: at(300), Text: "It got worse: SEV2 → SEV1."},
+		tapio.News{Kind: tapio.NewsGap, Time: at(300), Text: "Tapio could not see events from 14:05 to 14:06 UTC (watch expired): something may be missing."})
+	mended := grown(checkoutOOM(), 545, tapio.News{Kind: tapio.NewsChange, Time: at(540), Text: "checkout was rolled back (rollout 5): memory limit 32Mi → 256Mi, by kubectl-rollout."})
+	many, roll := many(23), &rolling{More: 9}
+	for range 3 {
+		roll.add(factsOf(news))
+	}
+	b := board{total: 23, open: 22}
+	for i := range many[:maxListed] {
+		b.lines = append(b.lines, boardLine{story: many[i]})
+	}
+	b.lines[3].story = over
+	b.lines[4].own = parent
+	d := desk{threads: map[string]*thread{"n0de": {Title: parent.title, Permalink: parent.link}}}
+	told := d.linked(&thread{Parent: "n0de"}, []fact{{Kind: tapio.NewsAbsorbed, Time: at(90), At: at(90)}})
+	acked := []fact{{Kind: newsAck, Time: at(360), At: at(360), Text: first.plainName() + " takes care of it."}}
+
+	return map[string]message{
+		"root-firing":        (&scene{story: &open}).root(),
+		"root-acked":         (&scene{story: &open, ack: first}).root(),
+		"root-resolved":      (&scene{story: &over, ack: first}).root(),
+		"root-absorbed":      (&scene{story: &part, parent: parent}).root(),
+		"root-reopened":      (&scene{story: &back, reopened: at(1500)}).root(),
+		"root-follows":       (&scene{story: &follows, follows: parent}).root(),
+		"root-moved":         (&scene{story: &open, meantFor: "#payments", lost: messageGone}).root(),
+		"root-unknown-cause": (&scene{story: &unknown}).root(),
+		"root-hostile":       (&scene{story: &odd}).root(),
+		"reply-cause":        reply(open.Title, factsOf(news)),
+		"reply-log":          reply(open.Title, factsOf(logs)),
+		"reply-worse":        reply(open.Title, factsOf(worse)),
+		"reply-change":       reply(open.Title, factsOf(mended)),
+		"reply-resolved":     reply(over.Title, factsOf(over)),
+		"reply-absorbed":     reply(open.Title, told),
+		"reply-acked":        reply(open.Title, acked),
+		"reply-hostile":      reply(odd.Title, factsOf(odd)),
+		"reply-rolling":      roll.message(open.Title),
+		"backlog":            b.message(),
+		"notice":             sorry("Tapio can't post to `#payments` (not_in_channel): " + mend("not_in_channel") + ". Until then its stories are told here."),
+		"timeline":           timeline(&over),
+		"timeline-hostile":   timeline(&odd),
+		"list":               list(many[:3], false),
+		"list-empty":         list(nil, false),
+		"help":               help(""),
+		"help-unknown":       help("digest"),
+		"story":              answer(&open),
+		"story-shared":       shared(&open, first),
+		"choose":             choose("check", []string{"shop/checkout", "shop/checkout-7d9f8-x2x7k"}, "Several names begin with `check`. Which one?"),
+		"choose-none":        choose("zebra", nil, ""),
+	}
+}
+
+// TestGolden compares every kind of message with its file. The files are also
+// what pictures are drawn from.
+func TestGolden(t *testing.T) {
+	for name, m := range messages() {
+		t.Run(name, func(t *testing.T) {
+			got, err := m.payload()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pretty bytes.Buffer // without \u003c, for reading
+			enc := json.NewEncoder(&pretty)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			if err := enc.Encode(json.RawMessage(got)); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".json")
+			if *update {
+				if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), pretty.String()); diff != "" {
+				t.Errorf("%s changed; look at it and rewrite it with -update:\n%s", file, diff)
+			}
+			check(t, &m)
+		})
+	}
+}
+
+// control finds what Slack would act on in mrkdwn.
+var control = regexp.MustCompile(`<[^>]*>?`)
+
+// ours are the control sequences that the bot itself writes.
+var ours = regexp.MustCompile(`^<(@[UW][A-Z0-9]+|https://work\.slack\.com/[\w./?=&]+\|[^<>]*)>$`)
+
+// check reports what Slack would refuse or act on though it should not.
+func check(t testing.TB, m *message) {
+	t.Helper()
+	b, err := m.payload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	checkMrkdwn(t, "text", m.Text, maxText)
+	blocks := v["blocks"].([]any)
+	for _, a := range v["attachments"].([]any) {
+		blocks = append(blocks, a.(map[string]any)["blocks"].([]any)...)
+	}
+	if len(blocks) > maxBlocks {
+		t.Errorf("%d blocks, at most %d", len(blocks), maxBlocks)
+	}
+	for _, b := range blocks {
+		checkBlock(t, b.(map[string]any))
+	}
+}
+
+func checkMrkdwn(t testing.TB, where, s string, limit int) {
+	t.Helper()
+	if s == "" {
+		t.Errorf("%s is empty", where)
+	}
+	checkText(t, where, s, limit)
+	for _, c := range control.FindAllString(s, -1) {
+		if !ours.MatchString(c) {
+			t.Errorf("%s: Slack would act on %q in %q", where, c, s)
+		}
+	}
+	if strings.Contains(control.ReplaceAllString(s, ""), ">") {
+		t.Errorf("%s: a bare > in %q", where, s)
+	}
+	for _, rest := range strings.Split(s, "&")[1:] {
+		if !strings.HasPrefix(rest, "amp;") && !strings.HasPrefix(rest, "lt;") && !strings.HasPrefix(rest, "gt;") {
+			t.Errorf("%s: a bare & in %q", where, s)
+		}
+	}
+	if strings.Count(s, "`")%2 != 0 || strings.Contains(s, "``") {
+		t.Errorf("%s: a code span that is not closed or is empty in %q", where, s)
+	}
+}
+
+func checkText(t testing.TB, where, s string, limit int) {
+	t.Helper()
+	if n := length(s); n > limit {
+		t.Errorf("%s has %d characters, at most %d", where, n, limit)
+	}
+	for _, r := range s {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			t.Errorf("%s holds the control character %U in %q", where, r, s)
+		}
+	}
+}
+
+func checkBlock(t testing.TB, b map[string]any) {
+	t.Helper()
+	kind := b["type"].(string)
+	checkText(t, "block_id", str(b["block_id"]), maxID)
+	switch kind {
+	case "section":
+		if text, ok := b["text"].(map[string]any); ok {
+			checkMrkdwn(t, "section", text["text"].(string), maxSection)
+			if text["verbatim"] != true {
+				t.Error("a section lets Slack make links")
+			}
+		} else if b["fields"] == nil {
+			t.Error("a section has neither text nor fields")
+		}
+		fields, _ := b["fields"].([]any)
+		if len(fields) > 10 {
+			t.Errorf("%d fields", len(fields))
+		}
+		for _, f := range fields {
+			checkMrkdwn(t, "field", f.(map[string]any)["text"].(string), maxField)
+		}
+		if a, ok := b["accessory"].(map[string]any); ok {
+			checkButtons(t, []any{a})
+		}
+	case "context":
+		elements := b["elements"].([]any)
+		if len(elements) == 0 || len(elements) > 10 {
+			t.Errorf("%d context elements", len(elements))
+		}
+		for _, e := range elements {
+			checkMrkdwn(t, "context", e.(map[string]any)["text"].(string), maxContextText)
+		}
+	case "actions":
+		checkButtons(t, b["elements"].([]any))
+	case "rich_text":
+		checkRich(t, b)
+	default:
+		t.Errorf("a block of type %s", kind)
+	}
+}
+
+func checkButtons(t testing.TB, buttons []any) {
+	t.Helper()
+	if len(buttons) == 0 || len(buttons) > maxActions {
+		t.Errorf("%d buttons", len(buttons))
+	}
+	ids := map[string]bool{}
+	for _, e := range buttons {
+		b := e.(map[string]any)
+		label := b["text"].(map[string]any)["text"].(string)
+		if label == "" {
+			t.Error("a button without a label")
+		}
+		checkText(t, "button", label, maxButtonText)
+		checkText(t, "button value", str(b["value"]), maxButtonValue)
+		checkText(t, "button url", str(b["url"]), maxURL)
+		checkText(t, "action_id", str(b["action_id"]), maxID)
+		if u := str(b["url"]); u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
+			t.Errorf("a button opens %q", u)
+		}
+		if ids[str(b["action_id"])] {
+			t.Errorf("action_id %v comes twice", b["action_id"])
+		}
+		ids[str(b["action_id"])] = true
+	}
+}
+
+// checkRich wants rich text without empty parts and without the opening of a
+// mention.
+func checkRich(t testing.TB, v map[string]any) {
+	t.Helper()
+	if s, ok := v["text"].(string); ok {
+		checkText(t, "rich text", s, maxSection)
+		for _, opening := range []string{"<!", "<@", "<#"} {
+			if strings.Contains(s, opening) {
+				t.Errorf("rich text holds %q: %q", opening, s)
+			}
+		}
+		if s == "" {
+			t.Error("an empty piece of rich text")
+		}
+	}
+	elements, ok := v["elements"].([]any)
+	if ok && len(elements) == 0 {
+		t.Errorf("%v without elements", v["type"])
+	}
+	for _, e := range elements {
+		checkRich(t, e.(map[string]any))
+	}
+}
+
+func str(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// hostileMessages are all messages that show the story.
+func hostileMessages(s tapio.Story) []message {
+	over, part := s, s
+	over.Status, part.Status, part.AbsorbedInto = tapio.StatusResolved, tapio.StatusAbsorbed, s.Title
+	unknown := s
+	unknown.Standing = tapio.StandingUnknown
+	who := &ack{User: s.Title, Name: s.Title, At: t0}
+	from := titled{title: s.Title, link: s.Title}
+	roll := &rolling{}
+	var facts []fact
+	for range 5 {
+		facts = append(facts, factsOf(s)...)
+	}
+	roll.add(facts)
+	long := s
+	for len(long.Timeline) < 200 {
+		long.Timeline = append(long.Timeline, s.Timeline...)
+	}
+	b := board{total: 99, open: 99}
+	var all []tapio.Story
+	for range maxListed {
+		b.lines = append(b.lines, boardLine{story: s}, boardLine{story: over}, boardLine{story: s, own: from})
+		all = append(all, s)
+	}
+	b.lines = b.lines[:maxListed]
+	asked := clean(s.Title, 3000, true)
+	return []message{
+		(&scene{story: &s}).root(), (&scene{story: &s, ack: who, follows: from, meantFor: s.Title, lost: messageGone}).root(),
+		(&scene{story: &over, ack: who}).root(), (&scene{story: &part, parent: from}).root(), (&scene{story: &unknown}).root(),
+		reply(s.Title, facts), reply(s.Title, facts[:1]), roll.message(s.Title), timeline(&long), timeline(&unknown), answer(&s), shared(&s, who),
+		list(all, true), help(asked), choose(asked, []string{s.Title, asked, "x"}, "Which?"), choose(asked, nil, ""), b.message(),
+	}
+}
+
+func TestHostileTexts(t *testing.T) {
+	for name, text := range map[string]string{
+		"all at once":  hostile,
+		"empty":        "",
+		"blank":        " \n\t\u200b ",
+		"10 MB":        strings.Repeat("<!channel>\n```&`é😀", 10<<20/24),
+		"entities":     strings.Repeat("&<>", 5000),
+		"astral":       strings.Repeat("😀", 9000),
+		"broken utf-8": strings.Repeat("\xff\xfe<@U1>", 2000),
+		"backticks":    strings.Repeat("`", 5000),
+		"asterisks":    strings.Repeat("*_~", 3000),
+		"pipes":        "a|b>c<d|e",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, m := range hostileMessages(hostileStory(text)) {
+				check(t, &m)
+			}
+		})
+	}
+}
+
+func FuzzHostileTexts(f *testing.F) {
+	for _, s := range []string{hostile, "", "plain", "<!channel>", "```", "&amp;", "\u202e", "a\nb"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, m := range hostileMessages(hostileStory(text)) {
+			check(t, &m)
+		}
+	})
+}
