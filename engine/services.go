@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -52,6 +53,7 @@ func (e *Engine) serviceFact(svc tapio.Entity) *tapio.Event {
 			return nil
 		}
 		ev.Type = tapio.ServiceSelectsNone
+		ev.Message = "the selector " + ev.Attrs[tapio.AttrSelector] + " takes in no pod"
 		ev.Attrs[tapio.AttrNearest] = nearest
 		if c := e.lastChange(svc, tapio.ServiceChanged); c != nil {
 			ev.Time = c.Time
@@ -62,6 +64,7 @@ func (e *Engine) serviceFact(svc tapio.Entity) *tapio.Event {
 		return nil // its loss was watched
 	}
 	ev.Type = tapio.EndpointsRemoved
+	ev.Message = fmt.Sprintf("found with %d pods behind it, none of them ready", len(pods))
 	ev.Attrs[tapio.AttrReadyAfter] = "0"
 	for _, p := range pods {
 		if e.graph.WasReady(p.Entity) && p.Pod.ReadySince.Before(ev.Time) {

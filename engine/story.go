@@ -184,6 +184,9 @@ func (e *Engine) facts(inc *incident, services []string) map[string]string {
 	put(tapio.FactWorkload, subject.Name)
 	put(tapio.FactNamespace, subject.Namespace)
 	put(tapio.FactRef, subject.Kind.Kubectl()+"/"+subject.Name)
+	if f[tapio.FactLimit] == "" {
+		put(tapio.FactLimit, e.memoryLimit(inc.chosen))
+	}
 	if inc.chosen.Count > 0 {
 		put(tapio.FactFailures, strconv.Itoa(e.failures(inc)))
 	}
@@ -223,6 +226,27 @@ func (e *Engine) facts(inc *incident, services []string) map[string]string {
 		put(tapio.FactLost, strconv.Itoa(lost))
 	}
 	return f
+}
+
+// memoryLimit is the limit of the container at fault, or of the pod's only one
+// that has a limit, as its pods say.
+func (e *Engine) memoryLimit(f *diagnosis.Finding) string {
+	for _, p := range e.graph.Pods(f.Subject) {
+		limit := ""
+		for _, c := range p.Pod.Containers {
+			switch {
+			case c.Limits.Memory == "" || f.CauseEntity.Container != "" && c.Name != f.CauseEntity.Container:
+			case limit != "":
+				return ""
+			default:
+				limit = c.Limits.Memory
+			}
+		}
+		if limit != "" {
+			return limit
+		}
+	}
+	return ""
 }
 
 // failures is how often what the chosen template counts has been seen, over
