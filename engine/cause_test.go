@@ -17,7 +17,9 @@ func TestCauseOfMessages(t *testing.T) {
 	image := tapio.Entity{Kind: tapio.KindImage, Name: "registry.test/team/app:1"}
 	registry := tapio.Entity{Kind: tapio.KindRegistry, Name: "registry.test"}
 	web := tapio.Entity{Kind: tapio.KindDeployment, Namespace: "shop", Name: "web"}
-	object := func(kind tapio.Kind, name string) tapio.Entity { return tapio.Entity{Kind: kind, Namespace: "shop", Name: name} }
+	object := func(kind tapio.Kind, name string) tapio.Entity {
+		return tapio.Entity{Kind: kind, Namespace: "shop", Name: name}
+	}
 	tests := []struct {
 		name    string
 		typ     tapio.EventType

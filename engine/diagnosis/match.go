@@ -127,7 +127,7 @@ func (x *match) add(r *reference, ev *tapio.Event, weight int, subject tapio.Ent
 	at, _ := slices.BinarySearchFunc(list, ev.Time, func(s sighting, t time.Time) int { return s.event.Time.Compare(t) })
 	list = slices.Insert(list, at, sighting{ev, count})
 	if len(list) > keptEvents {
-		list[1].count += list[0].count
+		list[0].count += list[1].count
 		list = slices.Delete(list, 1, 2)
 	}
 	x.seen[r.pattern.index] = list
