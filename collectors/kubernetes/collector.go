@@ -54,9 +54,11 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/yairfalse/tapio"
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -78,6 +80,8 @@ const (
 	// and for logs, 4 at once.
 	clientQPS   = 20
 	clientBurst = 100
+	// warnEvery is the shortest time between two warnings of one sort.
+	warnEvery = 10 * time.Second
 	// protobuf costs the API server and the collector about a third of JSON.
 	protobuf = "application/vnd.kubernetes.protobuf"
 )
@@ -131,6 +135,9 @@ type Collector struct {
 	shared     *interner
 	wants      chan wanted
 	synced     chan struct{}
+	bound      time.Duration // gapBound, for contacts
+	// An outage hits all resources at once; one line in the log says it.
+	gaps, outages rate.Sometimes
 
 	mu      sync.Mutex
 	checked bool            // Check has succeeded
@@ -171,7 +178,8 @@ func New(o Options) (*Collector, error) {
 
 	c := &Collector{
 		log: log, host: config.Host, namespaces: o.Namespaces, config: config, http: client,
-		caches: make(caches), shared: newInterner(),
+		caches: make(caches), shared: newInterner(), bound: gapBound,
+		gaps: rate.Sometimes{Interval: warnEvery}, outages: rate.Sometimes{Interval: warnEvery},
 		// Answer adds and never waits; the workers of Run take, oldest first. It is
 		// never closed. A burst of crashes asks for one log each; 64 are 80 s of
 		// work in the worst case (4 at once, 5 s each), after which lines are old

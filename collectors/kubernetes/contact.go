@@ -70,26 +70,15 @@ func (c *contact) silent(cause string) {
 }
 
 // opened notes that a watch was accepted. It returns the gap that this ends, if
-// there is one, and since when there would have been no contact should the
-// watch turn out to be refused after all (see [contact.refused]).
-func (c *contact) opened(at time.Time) (gap *tapio.Gap, since time.Time) {
+// there is one.
+func (c *contact) opened(at time.Time) (gap *tapio.Gap) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since = c.last
 	if c.listed && !c.down.IsZero() && at.Sub(c.down) >= c.bound {
 		gap = c.gap(at, "no contact: "+c.cause)
-		since = at
 	}
 	c.last, c.down, c.told = at, time.Time{}, false
-	return gap, since
-}
-
-// refused notes that the first thing an opened watch said was an error: the
-// contact that [contact.opened] noted was none.
-func (c *contact) refused(at, since time.Time, cause string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last, c.down, c.cause = since, at, cause
+	return gap
 }
 
 // complete notes that a listing is complete. It returns the gap that a listing

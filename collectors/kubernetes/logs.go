@@ -115,12 +115,15 @@ func (c *Collector) answer(ctx context.Context) {
 func (c *Collector) readLog(ctx context.Context, want tapio.Want) (*tapio.Event, error) {
 	previous := want.Previous
 	text, err := c.tail(ctx, want.Entity, previous)
-	if previous && (apierrors.IsBadRequest(err) || apierrors.IsNotFound(err)) {
+	if previous && (apierrors.IsBadRequest(err) || apierrors.IsNotFound(err) || isGone(text)) {
 		previous = false
 		text, err = c.tail(ctx, want.Entity, previous)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if isGone(text) {
+		return nil, nil
 	}
 	text = redact.Text(text)
 	if strings.TrimSpace(text) == "" {
@@ -143,6 +146,13 @@ func (c *Collector) readLog(ctx context.Context, want tapio.Want) (*tapio.Event,
 	}
 	event.SetID()
 	return event, nil
+}
+
+// isGone reports whether a log is what a kubelet sends, as if it were the log,
+// where it has removed the container or its file.
+func isGone(text string) bool {
+	return strings.HasPrefix(text, "unable to retrieve container logs for ") ||
+		strings.HasPrefix(text, "failed to try resolving symlinks in path ")
 }
 
 // tail reads the last lines. The kubelet first goes back so many lines and then

@@ -99,6 +99,20 @@ func TestReadLog(t *testing.T) {
 				t.Errorf("got %+v", e)
 			}
 		}, ""},
+		{"a previous run that the kubelet has removed", true, func(w http.ResponseWriter, _ string, previous bool, _ string) {
+			if previous {
+				fmt.Fprint(w, "unable to retrieve container logs for containerd://5df2d96f0b76")
+				return
+			}
+			fmt.Fprint(w, "error: cannot connect\n")
+		}, func(t *testing.T, e *tapio.Event) {
+			if e.Attrs[tapio.AttrPrevious] != "" || e.Message != "error: cannot connect" {
+				t.Errorf("got %+v", e)
+			}
+		}, ""},
+		{"a present run that the kubelet has removed", false, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			fmt.Fprint(w, `failed to try resolving symlinks in path "/var/log/pods/shop_checkout/app/0.log": no such file or directory`)
+		}, nil, ""},
 		{"lines so long that the limit cuts the end", false, func(w http.ResponseWriter, _ string, _ bool, lines string) {
 			if lines == "50" {
 				fmt.Fprint(w, strings.Repeat(long, 5)[:logBytes])

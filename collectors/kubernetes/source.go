@@ -69,21 +69,21 @@ func (c *Collector) requests(k scopedKind) (*cache.ListWatch, error) {
 }
 
 func (c *Collector) source(k scopedKind, requests *cache.ListWatch) (*source, error) {
-	s := &source{scopedKind: k, contact: &contact{resource: k.resource, bound: gapBound}}
+	s := &source{scopedKind: k, contact: &contact{resource: k.resource, bound: c.bound}}
 	log := c.log.With("resource", k.resource)
 	c.metrics.watch(k, s.contact.up)
 	errors := c.metrics.watchErrors.WithLabelValues(k.resource)
 	o := &observer{
 		contact: s.contact,
 		gap: func(gap *tapio.Gap) {
-			log.Warn("changes may be missing", "from", gap.From, "to", gap.To, "reason", gap.Reason)
+			c.gaps.Do(func() { log.Warn("changes may be missing", "from", gap.From, "to", gap.To, "reason", gap.Reason) })
 			c.queue.put(tapio.Observation{Gap: gap})
 		},
 		failed: func(cause string, long bool) {
 			errors.Inc()
 			log.Debug("watch lost", "cause", cause)
 			if long {
-				log.Warn("no contact with the API server, retrying", "host", c.host, "cause", cause)
+				c.outages.Do(func() { log.Warn("no contact with the API server, retrying", "host", c.host, "cause", cause) })
 			}
 		},
 	}

@@ -32,6 +32,10 @@ const (
 	// regularEnd is how much before its timeout a watch may end and still have
 	// ended by it: client and server don't start the clock together.
 	regularEnd = time.Second
+	// openAfter is how long a watch that says nothing must live to count as
+	// opened: client-go hands out one that is closed already where the
+	// connection failed, and a refusal (410) may be its first event.
+	openAfter = time.Second
 )
 
 // observer hears of everything that passes between one informer and the API
@@ -67,18 +71,13 @@ func (o *observer) observe(inner *cache.ListWatch) *cache.ListWatch {
 				return nil, err
 			}
 			s := &stream{
-				observer: o, inner: w, start: start, timeout: watchTimeout,
+				observer: o, inner: w, start: start, answered: now(), timeout: watchTimeout,
 				listing: options.SendInitialEvents != nil && *options.SendInitialEvents,
 				out:     make(chan watch.Event), // unbuffered: the order and the end of inner are passed on as they are
 				done:    make(chan struct{}),
 			}
 			if options.TimeoutSeconds != nil {
 				s.timeout = time.Duration(*options.TimeoutSeconds) * time.Second
-			}
-			if !s.listing {
-				var gap *tapio.Gap
-				gap, s.since = o.contact.opened(now())
-				o.report(gap)
 			}
 			go s.run()
 			return s, nil
@@ -106,12 +105,12 @@ func (o *observer) lost(ctx context.Context, err error) {
 type stream struct {
 	*observer
 	inner     watch.Interface
-	start     time.Time
+	start     time.Time // of the request
+	answered  time.Time
 	timeout   time.Duration
-	since     time.Time // last contact before this watch
-	listing   bool      // until the bookmark that ends the initial events
-	begun     bool      // an event was received
-	broken    bool      // and one of them was an error, which says why the watch ends
+	listing   bool // until the bookmark that ends the initial events
+	opened    bool // the watch counts as contact
+	broken    bool // an event was an error, which says why the watch ends
 	bookmarks int
 	out       chan watch.Event
 	done      chan struct{} // closed by Stop
@@ -129,10 +128,14 @@ func (s *stream) run() {
 	defer s.inner.Stop()
 	patience := time.NewTimer(s.patience())
 	defer patience.Stop()
+	quiet := time.NewTimer(openAfter)
+	defer quiet.Stop()
 	for {
 		select {
 		case <-s.done:
 			return
+		case <-quiet.C:
+			s.open()
 		case <-patience.C:
 			cause := "the watch went silent"
 			s.contact.silent(cause)
@@ -168,31 +171,35 @@ func (s *stream) patience() time.Duration {
 }
 
 func (s *stream) note(event watch.Event) {
-	at := now()
-	first := !s.begun
-	s.begun = true
-	if event.Type == watch.Error {
+	switch event.Type {
+	case watch.Error:
 		s.broken = true
 		cause := reason(apierrors.FromObject(event.Object))
-		if first && !s.listing {
-			s.contact.refused(at, s.since, cause)
-			s.failed(cause, false)
+		s.failed(cause, s.contact.lost(now(), cause))
+		return
+	case watch.Bookmark:
+		s.bookmarks++
+		m, err := meta.Accessor(event.Object)
+		if s.listing && err == nil && m.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+			s.listing, s.opened = false, true
+			s.report(s.contact.complete(now()))
 			return
 		}
-		s.failed(cause, s.contact.lost(at, cause))
+	}
+	s.open()
+	if !s.listing {
+		s.contact.alive(now())
+	}
+}
+
+// open notes that the watch was accepted. Of a listing that is known only at
+// its end.
+func (s *stream) open() {
+	if s.opened || s.listing || s.broken {
 		return
 	}
-	if event.Type == watch.Bookmark {
-		s.bookmarks++
-		if m, err := meta.Accessor(event.Object); err == nil && m.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" && s.listing {
-			s.listing = false
-			s.report(s.contact.complete(at))
-			return
-		}
-	}
-	if !s.listing {
-		s.contact.alive(at)
-	}
+	s.opened = true
+	s.report(s.contact.opened(s.answered))
 }
 
 // ended notes that the API server or the network closed the watch.

@@ -119,8 +119,30 @@ func TestStream(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			w.open(false)
 			w.err = nil
-			w.open(false).Stop()
+			last := w.open(false)
+			w.server.Add(&corev1.Pod{})
+			last.Stop()
 		}, []string{"40-70 no contact: connection refused"}},
+		{"an outage that shows as watches which are closed at once", func(t *testing.T, w *wire) {
+			w.list()
+			reading(w.open(false))
+			time.Sleep(10 * time.Second)
+			w.server.Stop()
+			synctest.Wait()
+			for range 5 {
+				_, ended := reading(w.open(false))
+				w.server.Stop()
+				synctest.Wait()
+				if !*ended {
+					t.Error("the end was not passed on")
+				}
+				time.Sleep(5 * time.Second)
+			}
+			w.open(false)
+			time.Sleep(openAfter)
+			synctest.Wait()
+			w.server.Stop()
+		}, []string{"0-35 no contact: the watch ended early"}},
 		{"a place in history that is gone", func(t *testing.T, w *wire) {
 			w.list()
 			reading(w.open(false))
@@ -167,7 +189,9 @@ func TestStream(t *testing.T) {
 			if !*ended {
 				t.Error("the silent watch was not ended")
 			}
-			w.open(false).Stop()
+			last := w.open(false)
+			w.server.Add(&corev1.Pod{})
+			last.Stop()
 		}, []string{"120-301 no contact: the watch went silent"}},
 		{"a watch that never says anything is ended after its timeout", func(t *testing.T, w *wire) {
 			w.list()
