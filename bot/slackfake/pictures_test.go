@@ -102,7 +102,9 @@ func messageArgs(t *testing.T, m map[string]json.RawMessage) args {
 	if err := a.addJSON(b); err != nil {
 		t.Fatal(err)
 	}
-	maps.DeleteFunc(a, func(k, _ string) bool { return !slices.Contains([]string{"text", "blocks", "attachments", "metadata"}, k) })
+	maps.DeleteFunc(a, func(k, _ string) bool {
+		return !slices.Contains([]string{"text", "blocks", "attachments", "metadata"}, k)
+	})
 	return a
 }
 

@@ -21,7 +21,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"math"
 	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
@@ -83,7 +82,7 @@ type Options struct {
 	CommandsURL     string
 	InteractionsURL string
 
-	// WaitScale shortens (below 1) the waits of Socket Mode: ack deadline,
+	// WaitScale (0 to 1) shortens the waits of Socket Mode: ack deadline,
 	// retries, pings. 1 when 0.
 	WaitScale float64
 
@@ -341,7 +340,7 @@ func compareTS(a, b string) int {
 
 // scaled shortens a wait by Options.WaitScale.
 func (w *Workspace) scaled(d time.Duration) time.Duration {
-	return max(time.Duration(math.Round(float64(d)*w.opts.WaitScale)), time.Microsecond)
+	return min(d, max(time.Duration(float64(d)*w.opts.WaitScale), time.Microsecond))
 }
 
 // newRandom returns the generator of random faults.
