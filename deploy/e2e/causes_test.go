@@ -23,6 +23,7 @@ type scenario struct {
 	Entity   tapio.Entity `json:"entity"`
 	Node     string       `json:"node,omitempty"`     // role of the node that it breaks
 	Registry bool         `json:"registry,omitempty"` // needs the test cluster's
+	Alone    bool         `json:"alone,omitempty"`    // is played when all others are over
 
 	name  string
 	files map[string]string
@@ -102,29 +103,39 @@ func TestCauses(t *testing.T) {
 	// What the scheduler says names every node: those scenarios are over
 	// before a node is touched.
 	var scheduling sync.WaitGroup
-	t.Run("cause", func(t *testing.T) {
-		for _, s := range scenarios {
-			t.Run(s.name, func(t *testing.T) {
-				done := func() {}
-				if strings.HasPrefix(string(s.Cause), "sched.") && s.Node == "" {
-					scheduling.Add(1) // before Parallel, which waits for all to begin
-					done = sync.OnceFunc(scheduling.Done)
-					defer done()
-				}
-				t.Parallel()
-				if why := s.lacks(b); why != "" {
-					table.add(row{scenario: s.name, note: "left out: " + why})
-					t.Skip(why)
-				}
-				r := row{scenario: s.name, note: "FAILED"}
-				defer func() { table.add(r) }()
-				if s.Node != "" {
-					scheduling.Wait()
-				}
-				b.play(t, w, live, &s, &r, done)
-			})
+	play := func(t *testing.T, s scenario) {
+		whole := func() {}
+		if strings.HasPrefix(string(s.Cause), "sched.") && !s.Alone {
+			scheduling.Add(1) // before Parallel, which waits for all to begin
+			whole = sync.OnceFunc(scheduling.Done)
+			defer whole()
 		}
-	})
+		if !s.Alone {
+			t.Parallel()
+		}
+		if why := s.lacks(b); why != "" {
+			table.add(row{scenario: s.name, note: "left out: " + why})
+			t.Skip(why)
+		}
+		r := row{scenario: s.name, note: "FAILED"}
+		defer func() { table.add(r) }()
+		if s.Node != "" {
+			scheduling.Wait()
+		}
+		b.play(t, w, live, &s, &r, whole)
+	}
+	for _, group := range []struct {
+		name  string
+		alone bool
+	}{{"cause", false}, {"alone", true}} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, s := range scenarios {
+				if s.Alone == group.alone {
+					t.Run(s.name, func(t *testing.T) { play(t, s) })
+				}
+			}
+		})
+	}
 	table.write(t, filepath.Join(b.out, "e2e-causes.md"))
 
 	for _, s := range scenarios {
@@ -197,6 +208,7 @@ func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *r
 	})
 	r.entity = want
 	r.posted = at(root).Sub(decisive(&story))
+	r.late = at(root).Sub(story.Opened)
 
 	p.run(t, s.files["mend"])
 	p.awaitRollouts(t)
