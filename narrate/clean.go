@@ -168,20 +168,43 @@ func bound(s *tapio.Story) {
 	s.Facts = facts
 	s.Timeline = slices.Clone(s.Timeline)
 	for i := range s.Timeline {
-		data := s.Timeline[i].Data
-		var copied map[string]any
-		for k, v := range data {
-			if text, ok := v.(string); ok && len(text) > maxRaw {
-				if copied == nil {
-					copied = maps.Clone(data)
-				}
-				copied[k] = clipBytes(text)
-			}
-		}
-		if copied != nil {
-			s.Timeline[i].Data = copied
+		s.Timeline[i].Data = boundData(s.Timeline[i].Data)
+	}
+	s.News = slices.Clone(s.News)
+	for i := range s.News {
+		n := &s.News[i]
+		n.Was, n.Now = clipBytes(n.Was), clipBytes(n.Now)
+	}
+	s.Gaps = slices.Clone(s.Gaps)
+	for i := range s.Gaps {
+		s.Gaps[i].Reason = clipBytes(s.Gaps[i].Reason)
+	}
+	if s.Trigger != nil {
+		t := *s.Trigger
+		t.Changes = boundChanges(t.Changes)
+		s.Trigger = &t
+	}
+}
+
+func boundData(data map[string]any) map[string]any {
+	out := maps.Clone(data)
+	for k, v := range out {
+		switch v := v.(type) {
+		case string:
+			out[k] = clipBytes(v)
+		case []tapio.Change:
+			out[k] = boundChanges(v)
 		}
 	}
+	return out
+}
+
+func boundChanges(cs []tapio.Change) []tapio.Change {
+	out := slices.Clone(cs)
+	for i, c := range out {
+		out[i] = tapio.Change{Field: clipBytes(c.Field), From: clipBytes(c.From), To: clipBytes(c.To)}
+	}
+	return out
 }
 
 // clipBytes cuts raw text to maxRaw bytes at a character's border.

@@ -15,10 +15,12 @@ import (
 // control and invisible character is escaped, so that it does nothing to a
 // terminal and can be seen; so are <, > and &.
 func JSON(w io.Writer, stories []tapio.Story) error {
-	if stories == nil {
-		stories = []tapio.Story{}
+	bounded := make([]tapio.Story, len(stories))
+	for i := range stories {
+		bounded[i] = stories[i]
+		bound(&bounded[i])
 	}
-	raw, err := json.MarshalIndent(stories, "", "  ")
+	raw, err := json.MarshalIndent(bounded, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode stories: %w", err)
 	}

@@ -57,11 +57,11 @@ func (p *markdownPage) story(s *tapio.Story) {
 	for _, l := range runbooks(s.RunbookLinks...) {
 		row("Runbook", "<"+strings.ReplaceAll(l, "|", "%7C")+">")
 	}
-	row("Story", fmt.Sprintf("%s, revision %d", code(s.ID, 64), s.Revision))
+	row("Story", fmt.Sprintf("%s, revision %d", prose(s.ID, 64), s.Revision))
 
 	p.line("\n## What happened\n")
 	for _, sentence := range s.Summary {
-		p.line("%s%s", lineStart(prose(sentence.Text, maxSentence)), prose(n.marks(sentence.Evidence), maxLine))
+		p.line("%s%s", lineStart(prose(sentence.Text, maxSentence)), n.marks(sentence.Evidence))
 	}
 	if s.Resolution != "" {
 		p.line("\n## How it ended\n\n%s", lineStart(prose(s.Resolution, maxSentence)))
@@ -153,9 +153,10 @@ func prose(text string, limit int) string {
 			}
 			b.WriteRune(r)
 		case '@', '#':
-			// Neither a mention nor a reference to an issue.
 			b.WriteRune(r)
-			b.WriteString("<!-- -->")
+			if r == '@' || i+1 < len(runes) && runes[i+1] >= '0' && runes[i+1] <= '9' {
+				b.WriteString("<!-- -->") // neither a mention nor a reference to an issue
+			}
 		case ':':
 			b.WriteRune(r)
 			if strings.HasPrefix(string(runes[i:min(i+3, len(runes))]), "://") {
@@ -198,7 +199,7 @@ func code(text string, limit int) string {
 	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") {
 		text = " " + text + " "
 	}
-	return fence + strings.ReplaceAll(text, "|", "¦") + fence
+	return fence + text + fence
 }
 
 // longestRun returns the length of the longest run of a character.

@@ -63,7 +63,7 @@ func Lint(t tapio.Template) []error {
 // ones failed. A story whose template is not known gets general words without
 // an error.
 func (n *Narrator) Tell(s *tapio.Story) error {
-	bound(s)
+	bound(s) // gives s its own timeline and news, so that words do not reach what the engine holds
 	v := newView(s)
 	w := n.words[s.Template]
 	if w == nil {
@@ -71,7 +71,6 @@ func (n *Narrator) Tell(s *tapio.Story) error {
 	}
 	t := &teller{story: s, view: v, words: w, names: n.names}
 
-	s.Timeline = slices.Clone(s.Timeline)
 	for i := range s.Timeline {
 		e := &s.Timeline[i]
 		e.Description = clip(describe(e, s), maxLine)

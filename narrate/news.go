@@ -9,7 +9,6 @@ import (
 
 // news words what this revision changed.
 func (t *teller) news() {
-	t.story.News = slices.Clone(t.story.News)
 	for i := range t.story.News {
 		n := &t.story.News[i]
 		n.Text = clip(t.newsText(n), maxSentence)

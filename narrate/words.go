@@ -155,12 +155,12 @@ func variables() []string {
 
 // checkVariables reports the first variable that does not exist, in branches
 // too that no example reaches. atView tells whether the dot is the View: inside
-// {{with}} and {{range}} it is a value, and the View is $.
+// {{with}} it is a value, and the View is $.
 func checkVariables(n parse.Node, atView bool) error {
 	switch n := n.(type) {
 	case *parse.FieldNode:
 		if !atView {
-			return fmt.Errorf("inside {{with}} and {{range}} write {{$%s}} instead of {{%s}}", n, n)
+			return fmt.Errorf("inside {{with}} write {{$%s}} instead of {{%s}}", n, n)
 		}
 		return known(n.Ident)
 	case *parse.VariableNode:
@@ -198,7 +198,7 @@ func checkVariables(n parse.Node, atView bool) error {
 	case *parse.WithNode:
 		return checkBranch(&n.BranchNode, atView, false)
 	case *parse.RangeNode:
-		return checkBranch(&n.BranchNode, atView, false)
+		return errors.New("{{range}} is not supported; no variable is a list")
 	case *parse.TemplateNode:
 		return errors.New("{{template}} and {{block}} are not supported; write the words out")
 	}
