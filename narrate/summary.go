@@ -152,10 +152,7 @@ func triggerSentence(s *tapio.Story) string {
 		b.WriteString(", made by " + inline(t.Manager))
 	}
 	if what := changes(t.Changes); what != "" {
-		if t.Manager != "" {
-			b.WriteString(",")
-		}
-		b.WriteString(" which changed " + what)
+		b.WriteString(", which changed " + what)
 	}
 	b.WriteString(".")
 	return b.String()
