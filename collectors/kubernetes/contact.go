@@ -124,6 +124,8 @@ func reason(err error) string {
 		return "credentials refused (401)"
 	case apierrors.IsTooManyRequests(err):
 		return "API server overloaded (429)"
+	case strings.Contains(err.Error(), "http2: client connection lost"):
+		return "connection lost" // a ping was not answered
 	}
 	// The innermost error says what happened; the outer ones repeat the URL.
 	for {

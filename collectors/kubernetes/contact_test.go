@@ -124,6 +124,7 @@ func TestReason(t *testing.T) {
 		{&url.Error{Op: "Get", URL: "https://10.0.0.1:6443/api/v1/pods?watch=true", Err: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}}, "connection refused"},
 		{fmt.Errorf("list: %w", context.DeadlineExceeded), "context deadline exceeded"},
 		{errors.New(strings.Repeat("ü", 300)), strings.Repeat("ü", 100)},
+		{apierrors.NewInternalError(errors.New("unable to decode an event from the watch stream: http2: client connection lost")), "connection lost"},
 		{errors.New("bad \xff byte"), "bad  byte"},
 	}
 	for _, test := range tests {

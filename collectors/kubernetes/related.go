@@ -26,7 +26,8 @@ func ownerIndex(object any) ([]string, error) {
 // What it returns belongs to the caches and is not to be changed.
 type caches map[string][]cache.Indexer // by resource; one for each namespace watched
 
-// ReplicaSets returns the ReplicaSets that an owner controls.
+// ReplicaSets returns the ReplicaSets that an owner controls. Objects of a live
+// cluster always have a UID, so the name is not needed.
 func (c caches) ReplicaSets(_ string, owner types.UID, _ string) []*appsv1.ReplicaSet {
 	var sets []*appsv1.ReplicaSet
 	for _, indexer := range c["replicasets"] {
