@@ -3,9 +3,11 @@ package bot
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
 	"github.com/slack-go/slack/socketmode"
 )
@@ -23,7 +25,7 @@ func (b *Bot) listen(ctx context.Context, number int) {
 		client := slack.New(b.opts.BotToken,
 			slack.OptionAppLevelToken(b.opts.AppToken), slack.OptionAPIURL(b.opts.APIURL),
 			slack.OptionHTTPClient(b.opts.HTTPClient), slack.OptionLog(slackLog{log}))
-		sock := socketmode.New(client, socketmode.OptionReadLimit(maxEnvelope), socketmode.OptionLog(slackLog{log}))
+		sock := socketmode.New(client, socketmode.OptionReadLimit(maxEnvelope), socketmode.OptionLog(slackLog{log}), socketmode.OptionDialer(b.dialer()))
 		ended := make(chan error, 1) // one result
 		runCtx, cancel := context.WithCancel(ctx)
 		go func() { ended <- sock.RunContext(runCtx) }()
@@ -40,6 +42,19 @@ func (b *Bot) listen(ctx context.Context, number int) {
 		sleep(ctx, wait)
 		wait = min(2*wait, 10*probeEvery)
 	}
+}
+
+// maxFrame is above the 20 KB that Slack takes as an acknowledgement: Slack
+// doesn't put together frames that were split.
+const maxFrame = 32 << 10
+
+// dialer opens sockets the way the HTTP client opens connections.
+func (b *Bot) dialer() *websocket.Dialer {
+	d := &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: callTimeout, WriteBufferSize: maxFrame}
+	if t, ok := b.opts.HTTPClient.Transport.(*http.Transport); ok {
+		d.Proxy, d.NetDialContext, d.TLSClientConfig = t.Proxy, t.DialContext, t.TLSClientConfig
+	}
+	return d
 }
 
 // hear handles what comes over a socket, one envelope after the other, so that
