@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -72,11 +73,16 @@ func isRouting(annotation string) bool {
 func attrs(pairs ...string) map[string]string {
 	out := make(map[string]string, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			out[pairs[i]] = pairs[i+1]
-		}
+		set(out, pairs[i], pairs[i+1])
 	}
 	return out
+}
+
+// set sets an attribute, unless its value is empty.
+func set(attrs map[string]string, key, value string) {
+	if value != "" {
+		attrs[key] = value
+	}
 }
 
 // flag is the attribute value of something that is so, or nothing.
@@ -120,23 +126,10 @@ func bound(s string, n int) string {
 	return strings.Clone(s[:n]) + dots
 }
 
-// stem is a message without its numbers: two messages of one stem differ only
-// in counts and durations ("back-off 10s", "back-off 20s").
-func stem(message string) string {
-	var b strings.Builder
-	b.Grow(len(message))
-	digits := false
-	for i := 0; i < len(message); i++ {
-		c := message[i]
-		if c >= '0' && c <= '9' {
-			if !digits {
-				b.WriteByte('#')
-			}
-			digits = true
-			continue
-		}
-		digits = false
-		b.WriteByte(c)
-	}
-	return b.String()
+var numbers = regexp.MustCompile(`(?:\d+(?:\.\d+)?(?:ms|µs|[hms]\b|[hm])?)+`)
+
+// sameWords reports whether two messages differ at most in counts and durations
+// ("back-off 10s", "back-off 1m20s").
+func sameWords(a, b string) bool {
+	return a == b || numbers.ReplaceAllLiteralString(a, "#") == numbers.ReplaceAllLiteralString(b, "#")
 }

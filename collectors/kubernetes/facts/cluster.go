@@ -98,13 +98,14 @@ func configMapState(c *metav1.PartialObjectMetadata) tapio.State {
 }
 
 // configMapEvents tells that a ConfigMap was made, edited or deleted, but not
-// that a lock of leader election was renewed.
+// that a lock of leader election was renewed, nor what Kubernetes puts into
+// every namespace.
 func configMapEvents(t *teller, old, new *metav1.PartialObjectMetadata) {
 	subject := new
 	if subject == nil {
 		subject = old
 	}
-	if isLock(subject) || old != nil && new != nil && old.ResourceVersion == new.ResourceVersion {
+	if subject.Name == clusterCA || isLock(subject) || old != nil && new != nil && old.ResourceVersion == new.ResourceVersion {
 		return
 	}
 	edited(t, tapio.ConfigChanged, tapio.KindConfigMap, old, new, nil)
@@ -136,8 +137,11 @@ func edited[P interface {
 	}
 	e.Entity = entity(kind, subject)
 	e.Attrs = attrs(tapio.AttrUID, string(subject.GetUID()))
-	if who := subject.GetAnnotations()[annotationManager]; who != "" && e.Reason != "Deleted" {
-		e.Attrs[tapio.AttrManager] = who
+	switch e.Reason {
+	case "Created":
+		set(e.Attrs, tapio.AttrManager, editor(nil, new))
+	case "Updated":
+		set(e.Attrs, tapio.AttrManager, editor(old, new))
 	}
 	t.event(e)
 }
@@ -150,6 +154,15 @@ func editTime(old, new metav1.Object) time.Time {
 		return is
 	}
 	return time.Time{}
+}
+
+// editor returns who edited new, or nothing where its managed fields don't tell:
+// an edit that only takes fields away leaves no trace there. Old may be nil.
+func editor(old, new metav1.Object) string {
+	if old != nil && editTime(old, new).IsZero() {
+		return ""
+	}
+	return new.GetAnnotations()[annotationManager]
 }
 
 // managedAt returns when somebody last edited the object, or nothing.

@@ -114,7 +114,7 @@ func (t *teller) containerEvents(old, new *corev1.Pod, c container) {
 	t.waiting(old, new, c, was.State.Waiting)
 	if r := c.status.State.Running; r != nil && !t.listed && (was.State.Running == nil || !was.State.Running.StartedAt.Equal(&r.StartedAt)) {
 		e := containerEvent(new, c, tapio.ContainerStarted, tapio.SeverityInfo, r.StartedAt.Time)
-		e.Attrs[tapio.AttrContainerID] = c.status.ContainerID
+		set(e.Attrs, tapio.AttrContainerID, c.status.ContainerID)
 		t.event(e)
 	}
 }
@@ -143,20 +143,20 @@ func (t *teller) exit(p *corev1.Pod, c container, end *corev1.ContainerStateTerm
 		when = bestTime(p)
 	}
 	severity := tapio.SeverityHigh
-	if end.ExitCode == 0 || p.DeletionTimestamp != nil {
+	if end.ExitCode == 0 {
 		severity = tapio.SeverityInfo
 	}
 	e := containerEvent(p, c, tapio.ContainerExit, severity, when)
 	e.Reason, e.Message = end.Reason, end.Message
 	e.Attrs[tapio.AttrExitCode] = strconv.Itoa(int(end.ExitCode))
-	e.Attrs[tapio.AttrContainerID] = end.ContainerID
+	set(e.Attrs, tapio.AttrContainerID, end.ContainerID)
 	if end.Signal != 0 {
 		e.Attrs[tapio.AttrSignal] = strconv.Itoa(int(end.Signal))
 	}
 	if started := utc(end.StartedAt.Time); !started.IsZero() {
 		e.Attrs[tapio.AttrStartedAt] = started.Format(time.RFC3339)
 	}
-	if severity != tapio.SeverityInfo {
+	if e.Severity != tapio.SeverityInfo {
 		e.Kubernetes = t.podContext(p, c.spec)
 	}
 	t.event(e)
@@ -171,7 +171,7 @@ func (t *teller) waiting(old, new *corev1.Pod, c container, was *corev1.Containe
 	case "", "ContainerCreating", "PodInitializing":
 		return
 	}
-	if was != nil && was.Reason == w.Reason && stem(was.Message) == stem(w.Message) {
+	if was != nil && was.Reason == w.Reason && sameWords(was.Message, w.Message) {
 		return
 	}
 	var when time.Time
@@ -193,13 +193,9 @@ func containerEvent(p *corev1.Pod, c container, what tapio.EventType, severity t
 	e := podEvent(p, what, severity, when)
 	e.Entity.Container = c.name
 	e.Attrs[tapio.AttrRestarts] = strconv.Itoa(int(c.status.RestartCount))
-	if c.init {
-		e.Attrs[tapio.AttrInit] = "true"
-	}
+	set(e.Attrs, tapio.AttrInit, flag(c.init))
 	if c.spec != nil {
-		if c.spec.Image != "" {
-			e.Attrs[tapio.AttrImage] = c.spec.Image
-		}
+		set(e.Attrs, tapio.AttrImage, c.spec.Image)
 		if q, ok := c.spec.Resources.Limits[corev1.ResourceMemory]; ok {
 			e.Attrs[tapio.AttrMemoryLimit] = q.String()
 		}

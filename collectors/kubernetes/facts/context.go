@@ -29,9 +29,9 @@ func (t *teller) podContext(p *corev1.Pod, c *corev1.Container) *tapio.Kubernete
 		}
 	}
 	if c != nil {
-		k.ResourceRequests, k.ResourceLimits = set(amounts(c.Resources.Requests)), set(amounts(c.Resources.Limits))
+		k.ResourceRequests, k.ResourceLimits = given(c.Resources.Requests), given(c.Resources.Limits)
 	} else {
-		k.ResourceRequests = set(amounts(podRequests(p)))
+		k.ResourceRequests = given(podRequests(p))
 	}
 	own := owner(p)
 	if own.IsZero() {
@@ -68,8 +68,9 @@ func (t *teller) deployment(namespace, name string) *appsv1.Deployment {
 	return t.related.Deployment(namespace, name)
 }
 
-// set returns r, or nil where nothing is set in it.
-func set(r tapio.Resources) *tapio.Resources {
+// given returns the CPU and memory of a list, or nil where it names neither.
+func given(list corev1.ResourceList) *tapio.Resources {
+	r := amounts(list)
 	if r == (tapio.Resources{}) {
 		return nil
 	}

@@ -28,6 +28,9 @@ func difference(old, new any) []tapio.Change {
 	if len(d.out) > maxChanges {
 		d.out = d.out[:maxChanges]
 	}
+	for i := range d.out {
+		d.out[i].Field = bound(d.out[i].Field, maxValue)
+	}
 	return d.out
 }
 
@@ -66,11 +69,11 @@ func (d *differ) walk(field string, old, new any) {
 	}
 	if oldNamed, newNamed, ok := byName(old, new); ok {
 		for k, v := range oldNamed {
-			d.walk(field+"["+k+"]", v, newNamed[k])
+			d.walk(item(field, k), v, newNamed[k])
 		}
 		for k, v := range newNamed {
 			if _, both := oldNamed[k]; !both {
-				d.walk(field+"["+k+"]", nil, v)
+				d.walk(item(field, k), nil, v)
 			}
 		}
 		return
@@ -133,6 +136,14 @@ func join(field, key string) string {
 	return field + "." + key
 }
 
+// item names an item of a list.
+func item(list, name string) string {
+	if name == "" {
+		return list
+	}
+	return list + "[" + name + "]"
+}
+
 // byName returns the items of two lists by their name, or by what else tells
 // them apart. It reports false where they can't be told apart.
 func byName(old, new any) (oldItems, newItems map[string]any, ok bool) {
@@ -144,13 +155,27 @@ func byName(old, new any) (oldItems, newItems map[string]any, ok bool) {
 	for _, key := range []string{"name", "containerPort", "port", "mountPath", "type"} {
 		o, okOld := keyed(oldList, key)
 		n, okNew := keyed(newList, key)
-		if okOld && okNew {
-			return o, n, true
+		if !okOld || !okNew {
+			continue
 		}
+		if len(o) == 1 && len(n) == 1 && key != "name" && !sameKeys(o, n) { // the one port became another one
+			return map[string]any{"": oldList[0]}, map[string]any{"": newList[0]}, true
+		}
+		return o, n, true
 	}
 	return nil, nil, false
 }
 
+func sameKeys(a, b map[string]any) bool {
+	for k := range a {
+		if _, ok := b[k]; !ok {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// keyed returns the items of a list by the text of one of their fields.
 func keyed(list []any, key string) (map[string]any, bool) {
 	out := make(map[string]any, len(list))
 	for _, item := range list {

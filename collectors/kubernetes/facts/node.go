@@ -59,10 +59,8 @@ func nodeEvents(t *teller, old, new *corev1.Node) {
 		if new.Spec.Unschedulable {
 			what = tapio.NodeCordoned
 		}
-		e := nodeEvent(new, what, tapio.SeverityInfo, time.Time{})
-		if who := new.Annotations[annotationManager]; who != "" {
-			e.Attrs[tapio.AttrManager] = who
-		}
+		e := nodeEvent(new, what, tapio.SeverityInfo, editTime(old, new))
+		set(e.Attrs, tapio.AttrManager, editor(old, new))
 		t.event(e)
 	}
 }
@@ -77,7 +75,7 @@ func (t *teller) nodeReadiness(old, new *corev1.Node) {
 		if old != nil && was.Status != corev1.ConditionTrue {
 			t.nodeConditionEvent(new, tapio.NodeReady, tapio.SeverityInfo, c, c.Reason)
 		}
-	case c.Status == was.Status && c.Reason == was.Reason && stem(c.Message) == stem(was.Message):
+	case c.Status == was.Status && c.Reason == was.Reason && sameWords(c.Message, was.Message):
 	default:
 		if c.Status == was.Status { // the condition's time stays when only its words change
 			c.LastTransitionTime.Time = t.at

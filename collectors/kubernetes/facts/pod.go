@@ -54,8 +54,12 @@ func podEvents(t *teller, old, new *corev1.Pod) {
 	t.podFailure(old, new)
 }
 
-// podEvent returns an event of a pod without its Kubernetes context.
+// podEvent returns an event of a pod without its Kubernetes context. Nothing
+// that happens to a pod while it is being deleted is bad.
 func podEvent(p *corev1.Pod, what tapio.EventType, severity tapio.Severity, when time.Time) tapio.Event {
+	if p.DeletionTimestamp != nil {
+		severity = tapio.SeverityInfo
+	}
 	return tapio.Event{
 		Time:     when,
 		Type:     what,
@@ -157,9 +161,7 @@ func (t *teller) podFailure(old, new *corev1.Pod) {
 	e := podEvent(new, what, tapio.SeverityHigh, failedAt(new, t.listed))
 	e.Reason, e.Message = new.Status.Reason, new.Status.Message
 	if what == tapio.PodEvicted {
-		if r := shortResource(new.Status.Message); r != "" {
-			e.Attrs[tapio.AttrResource] = r
-		}
+		set(e.Attrs, tapio.AttrResource, shortResource(new.Status.Message))
 	}
 	e.Kubernetes = t.podContext(new, nil)
 	t.event(e)

@@ -67,14 +67,22 @@ func (t *teller) rollout(d *appsv1.Deployment, sets []*appsv1.ReplicaSet, seen *
 			tapio.AttrUID, s.UID,
 			tapio.AttrRevision, strconv.FormatInt(rev, 10),
 			tapio.AttrTemplateHash, templateHash(newest.Labels),
-			tapio.AttrManager, d.Annotations[annotationManager],
 		),
 		Kubernetes: workloadContext(&s),
+	}
+	// An edit that only takes fields away leaves no trace in the managed fields:
+	// an editor who was there before the revision before was made is another one.
+	edit := managedAt(d)
+	if previous != nil && !edit.After(previous.CreationTimestamp.Time) {
+		edit = time.Time{}
+	}
+	if who := d.Annotations[annotationManager]; who != "" && (previous == nil || !edit.IsZero()) {
+		e.Attrs[tapio.AttrManager] = who
 	}
 	if newest.Annotations[annotationHistory] != "" { // made for an earlier revision
 		e.Reason = "RolledBack"
 		e.Attrs[tapio.AttrRollback] = "true"
-		e.Time = t.rolledBackAt(d, previous)
+		e.Time = t.rolledBackAt(d, edit)
 	}
 	switch {
 	case previous != nil:
@@ -89,17 +97,19 @@ func (t *teller) rollout(d *appsv1.Deployment, sets []*appsv1.ReplicaSet, seen *
 	t.event(e)
 }
 
-// rolledBackAt returns when a Deployment went back to an earlier template: when
-// it was last edited, or else when its controller last saw progress, but not
-// before the revision that it went back from was made.
-func (t *teller) rolledBackAt(d *appsv1.Deployment, previous *appsv1.ReplicaSet) time.Time {
-	progress := deploymentCondition(d, appsv1.DeploymentProgressing).LastUpdateTime.Time
-	for _, when := range []time.Time{managedAt(d), utc(progress)} {
-		if !when.IsZero() && (previous == nil || !when.Before(previous.CreationTimestamp.Time)) {
-			return when
-		}
+// rolledBackAt returns when a Deployment went back to an earlier template, whose
+// ReplicaSet is older than that: when it was edited, where that is known. What
+// is watched follows the edit within seconds; in a listing the next best is when
+// the controller last saw progress.
+func (t *teller) rolledBackAt(d *appsv1.Deployment, edit time.Time) time.Time {
+	if t.listed {
+		return first(edit, deploymentCondition(d, appsv1.DeploymentProgressing).LastUpdateTime.Time, t.at)
 	}
-	return t.at
+	const behind = time.Minute // how far a watch that works lags behind, at most
+	if edit.IsZero() || t.at.Sub(edit) > behind {
+		return t.at
+	}
+	return edit
 }
 
 // newestSets returns the ReplicaSets of the highest revision and of the one
@@ -150,7 +160,7 @@ func (t *teller) templateRollout(s *tapio.State, old, new *corev1.PodTemplateSpe
 		Attrs: attrs(
 			tapio.AttrUID, s.UID,
 			tapio.AttrRevision, strconv.FormatInt(o.GetGeneration(), 10),
-			tapio.AttrManager, o.GetAnnotations()[annotationManager],
+			tapio.AttrManager, editor(before, o),
 		),
 		Kubernetes: workloadContext(s),
 	}

@@ -119,7 +119,7 @@ func stripMeta(o metav1.Object) {
 			}
 		}
 	}
-	who, when := editor(fields)
+	who, when := lastEdit(fields)
 	if who != "" {
 		kept[annotationManager] = who
 	}
@@ -144,11 +144,11 @@ func stripMeta(o metav1.Object) {
 	o.SetOwnerReferences(owners)
 }
 
-// editor returns the field manager that last edited the object, and when:
+// lastEdit returns the field manager that last edited the object, and when:
 // status, scale and the controllers of Kubernetes don't count. Where some of
 // them own the pod template or the data, only those count, because a later
 // edit of a label is no rollout.
-func editor(fields []metav1.ManagedFieldsEntry) (who string, when time.Time) {
+func lastEdit(fields []metav1.ManagedFieldsEntry) (who string, when time.Time) {
 	content := false
 	for i := range fields {
 		f := &fields[i]

@@ -263,7 +263,7 @@ func (t *teller) replicaFailure(s *tapio.State, c condition, is, was corev1.Cond
 		return
 	}
 	if was == corev1.ConditionTrue {
-		if stem(unquoted(c.message)) == stem(unquoted(message)) {
+		if sameWords(unquoted(c.message), unquoted(message)) {
 			return
 		}
 		c.time = t.at
