@@ -2,7 +2,6 @@ package narrate
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,14 +59,7 @@ func podsHurt(s *tapio.Story, v *View) string {
 	if down == 1 {
 		verb = map[string]string{"are": "is", "were": "was"}[verb]
 	}
-	text := fmt.Sprintf("%d of %d pods%s %s down", down, wanted, of, verb)
-	if down == wanted {
-		all := "all " + strconv.Itoa(wanted)
-		if wanted == 2 {
-			all = "both"
-		}
-		text = fmt.Sprintf("%s pods%s %s down", all, of, verb)
-	}
+	text := fmt.Sprintf("%s%s %s down", share(down, wanted), of, verb)
 	if v.Over {
 		return "at worst " + text
 	}
@@ -75,6 +67,17 @@ func podsHurt(s *tapio.Story, v *View) string {
 		text += fmt.Sprintf(" (worst: %d)", sc.WorstDown)
 	}
 	return text
+}
+
+// share words a part of several pods: "3 of 6 pods", "both pods", "all 6 pods".
+func share(down, wanted int) string {
+	switch {
+	case down < wanted:
+		return fmt.Sprintf("%d of %d pods", down, wanted)
+	case wanted == 2:
+		return "both pods"
+	}
+	return fmt.Sprintf("all %d pods", wanted)
 }
 
 // whose says to what the counted pods belong.
@@ -151,8 +154,13 @@ func resolution(s *tapio.Story, v *View) string {
 		b.WriteString("It recovered without a change that Tapio could see")
 	}
 	fmt.Fprintf(&b, ". It lasted %s", span(s.Duration))
-	if s.Scope.WorstDown > 0 {
-		fmt.Fprintf(&b, "; at worst %d of %s were down", s.Scope.WorstDown, count(max(s.Scope.PodsWanted, s.Scope.WorstDown), "pod"))
+	switch worst, wanted := s.Scope.WorstDown, max(s.Scope.PodsWanted, s.Scope.WorstDown); {
+	case wanted == 1 && worst == 1:
+		b.WriteString("; its only pod was down")
+	case worst == 1:
+		fmt.Fprintf(&b, "; at worst %s was down", share(worst, wanted))
+	case worst > 0:
+		fmt.Fprintf(&b, "; at worst %s were down", share(worst, wanted))
 	}
 	b.WriteString(".")
 	return b.String()

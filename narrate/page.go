@@ -177,10 +177,11 @@ func podsLine(pods []string) string {
 	for _, p := range pods[:min(len(pods), maxPodsShown)] {
 		names = append(names, inline(p))
 	}
-	for range len(pods) - len(names) {
-		names = append(names, "")
+	text := strings.Join(names, ", ")
+	if left := len(pods) - len(names); left > 0 {
+		text += fmt.Sprintf(" and %d more", left)
 	}
-	return list(names, maxPodsShown)
+	return text
 }
 
 // columns counts the terminal columns that text takes: 0 for combining marks, 2

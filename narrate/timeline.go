@@ -148,7 +148,10 @@ func subjectOf(e *tapio.StoryEvent, s *tapio.Story) string {
 	obj := e.Entity.Object()
 	if e.Count > 1 && len(s.AffectedPods) > 1 && obj.Kind == tapio.KindPod && s.Subject.Kind.IsWorkload() &&
 		obj.Namespace == s.Subject.Namespace && strings.HasPrefix(obj.Name, s.Subject.Name+"-") {
-		return "pods of " + nameOf(s.Subject, s)
+		if e.Entity.Container != "" {
+			return "pods of " + nameOf(s.Subject, s)
+		}
+		return "a pod of " + nameOf(s.Subject, s)
 	}
 	return nameOf(obj, s)
 }

@@ -113,4 +113,8 @@ func TestRepeatsOverSeveralPodsNameTheWorkload(t *testing.T) {
 	if got, want := describe(&e, s), "pods of checkout: container app was killed at its memory limit (OOMKilled), 3 times"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	e = repeated(9, 0, ev(0, tapio.PodNotReady, pod1, "reason", "ContainersNotReady"))
+	if got, want := describe(&e, s), "a pod of checkout is no longer ready (ContainersNotReady), 9 times"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
