@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -55,8 +56,12 @@ func clean(s string, max int, lines bool) string {
 		n++
 		space = false
 	}
-	return strings.TrimRight(b.String(), " \n")
+	return everybody.ReplaceAllString(strings.TrimRight(b.String(), " \n"), "＠$1")
 }
+
+// everybody are the words that call a whole channel. Slack acts on them only
+// in <!…>, but not every client and bridge is Slack.
+var everybody = regexp.MustCompile(`(?i)@(channel|here|everyone)`)
 
 // invisible reports letters that are drawn as nothing.
 func invisible(r rune) bool {

@@ -57,6 +57,9 @@ const (
 	// defaultRetryAfter is waited out when Slack limits the rate and doesn't
 	// say for how long.
 	defaultRetryAfter = 10 * time.Second
+	// maxRetryAfter bounds what Slack may say: it names seconds to minutes, and
+	// a proxy that names days must not silence us.
+	maxRetryAfter = time.Hour
 	// callTimeout bounds one call of the Web API.
 	callTimeout = 15 * time.Second
 	// grace is waited after an unknown outcome before history is searched, so

@@ -158,8 +158,19 @@ func codePiece(s string) *slack.RichTextSectionTextElement {
 	return slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Code: true})
 }
 
+// bulletList is a rich text list. slack-go's own always sends an offset, which
+// Slack's published types don't know.
+type bulletList struct {
+	Type     slack.RichTextElementType     `json:"type"`
+	Style    slack.RichTextListElementType `json:"style"`
+	Elements []*slack.RichTextSection      `json:"elements"`
+}
+
+// RichTextElementType makes it an element of a rich text block.
+func (l *bulletList) RichTextElementType() slack.RichTextElementType { return l.Type }
+
 func bullets(items ...[]slack.RichTextSectionElement) slack.Block {
-	list := slack.NewRichTextList(slack.RTEListBullet, 0)
+	list := &bulletList{Type: slack.RTEList, Style: slack.RTEListBullet}
 	for _, pieces := range items {
 		list.Elements = append(list.Elements, slack.NewRichTextSection(pieces...))
 	}

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -484,10 +485,46 @@ func TestStop(t *testing.T) {
 func TestSweep(t *testing.T) {
 	played(t, slackfake.Options{}, func(w *world) {
 		w.incident()
-		before := len(w.mem.ledger)
+		before, _ := w.mem.Read(context.Background(), ledgerPrefix)
 		time.Sleep(keepThreads + 25*time.Hour)
-		if now := len(w.mem.ledger); now != before-1 {
-			t.Errorf("%d entries of the ledger, want one less than %d", now, before)
+		if now, _ := w.mem.Read(context.Background(), ledgerPrefix); len(now) != len(before)-1 {
+			t.Errorf("%d entries of the ledger, want one less than %d", len(now), len(before))
+		}
+	})
+}
+
+// TestSlackTakesEveryKind sends every kind of message to the stand-in, which
+// judges blocks as Slack does.
+func TestSlackTakesEveryKind(t *testing.T) {
+	played(t, slackfake.Options{NoRateLimits: true}, func(w *world) {
+		ctx := context.Background()
+		id := w.slack.ChannelID("incidents")
+		try := func(name string, m message) {
+			for _, plain := range []bool{false, true} {
+				s, err := w.bot.api.post(ctx, id, "", false, plain, &m, map[string]any{"id": name, "rev": 1, "nonce": "n"})
+				if err != nil {
+					t.Errorf("%s, plain %v: %v", name, plain, err)
+					continue
+				}
+				if err := w.bot.api.edit(ctx, id, s.ts, plain, &m); err != nil {
+					t.Errorf("%s as an edit, plain %v: %v", name, plain, err)
+				}
+				time.Sleep(time.Second)
+			}
+		}
+		for name, m := range messages() {
+			try(name, m)
+		}
+		for i, m := range hostileMessages(hostileStory(hostile)) {
+			try(fmt.Sprint("hostile ", i), m)
+		}
+		for i, m := range hostileMessages(hostileStory(strings.Repeat("<!channel>&😀 ", 10_000))) {
+			try(fmt.Sprint("long ", i), m)
+		}
+		for _, p := range w.slack.Pings() {
+			if p.Who != "U0FIRST" { // who acknowledged, in a message that is an edit in life
+				t.Errorf("pinged %s by %s", p.Who, p.Text)
+			}
 		}
 	})
 }

@@ -37,7 +37,7 @@ func judge(err error) (v verdict, name string, after time.Duration) {
 		return callDone, "", 0
 	}
 	if limited, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		return callLimited, "ratelimited", max(limited.RetryAfter, time.Second)
+		return callLimited, "ratelimited", min(max(limited.RetryAfter, time.Second), maxRetryAfter)
 	}
 	if status, ok := errors.AsType[slack.StatusCodeError](err); ok {
 		if status.Code == http.StatusTooManyRequests {
