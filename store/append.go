@@ -21,12 +21,12 @@ import (
 // [tapio.Story.Validate] refuses, or that is only suspected, is an error too;
 // both name the story.
 //
-// A story of more than 512 KiB compressed, or 4 MiB as JSON, is shortened: long
+// A story of more than 256 KiB compressed, or 4 MiB as JSON, is shortened: long
 // texts are cut and say so, long lists keep their first and last entries, and a
 // Gap of source "store" counts what was left out. The returned revision is what
 // was kept. No story that Kubernetes can produce stays too large after that; one
-// that does is [ErrTooLarge]. A batch of some thousand stories is ErrTooLarge as
-// well and is split by the caller.
+// that does is [ErrTooLarge]. A batch of more than some 1,500 stories is ErrTooLarge
+// as well and is split by the caller.
 //
 // While the disk has less than 32 MiB left, Append returns [ErrDiskFull] and
 // saves nothing; it can be tried again.
@@ -88,15 +88,15 @@ type batch struct {
 	added   int
 	stories map[string]*pending
 
-	early []row // journal rows and new index rows: seen by nobody before final
-	final []row // heads, history, time index
+	early []row // journal rows: seen by nobody before final
+	final []row // heads and history
 }
 
 // pending is a story as it will be after the rows gathered so far.
 type pending struct {
 	head  headRecord
-	was   []term                 // of the newest revision that is stored
-	now   []term                 // of the newest revision of this batch; nil where it has none
+	was   [][]byte               // index rows of the newest revision that is stored
+	now   [][]byte               // and of the newest one of this batch; nil where it has none
 	saved map[int]tapio.Revision // by revision number, those of this batch
 }
 
@@ -114,7 +114,7 @@ func (b *batch) add(story *tapio.Story) (tapio.Revision, error) {
 	if story.Revision < p.head.Revision {
 		return tapio.Revision{}, fmt.Errorf("story %s revision %d is %w, %d", story.ID, story.Revision, ErrStale, p.head.Revision)
 	}
-	record, kept, err := encodeStory(story)
+	record, kept, err := b.store.encoder.story(story)
 	if err != nil {
 		return tapio.Revision{}, err
 	}
@@ -125,10 +125,7 @@ func (b *batch) add(story *tapio.Story) (tapio.Revision, error) {
 	b.seq++
 	b.added++
 	b.early = append(b.early, set(journalKey(b.seq), record))
-	p.now = terms(kept)
-	if p.head.Revision > 0 {
-		b.final = append(b.final, del(timeKey(p.head.Updated, story.ID)))
-	}
+	p.now = indexKeys(kept)
 	p.head = headRecord{Seq: b.seq, Revision: story.Revision, Status: story.Status, Updated: story.Updated}
 	head, err := encodeHead(p.head)
 	if err != nil {
@@ -137,7 +134,6 @@ func (b *batch) add(story *tapio.Story) (tapio.Revision, error) {
 	b.final = append(b.final,
 		set(historyKey(story.ID, story.Revision), encodeSeq(b.seq)),
 		set(headKey(story.ID), head),
-		set(timeKey(story.Updated, story.ID), nil),
 	)
 	p.saved[story.Revision] = tapio.Revision{Seq: b.seq, Story: *kept}
 	return p.saved[story.Revision], nil
@@ -166,7 +162,7 @@ func (b *batch) pending(id string) (*pending, error) {
 		}
 	}
 	if last, err := b.store.revision(b.txn, p.head.Seq); err == nil {
-		p.was = terms(&last.Story)
+		p.was = indexKeys(&last.Story)
 	}
 	return p, nil
 }
@@ -196,23 +192,36 @@ func (b *batch) saved(p *pending, story *tapio.Story) (tapio.Revision, bool, err
 	return r, true, nil
 }
 
+// indexKeys returns the keys of the rows that find a story whose newest
+// revision this is.
+func indexKeys(s *tapio.Story) [][]byte {
+	keys := [][]byte{timeKey(s.Updated, s.ID)}
+	for _, t := range terms(s) {
+		keys = append(keys, t.key(s.ID))
+	}
+	return keys
+}
+
 // index returns the index rows that the batch adds, and those that it leaves
 // without a reason.
 func (b *batch) index() (add, remove []row) {
-	for id, p := range b.stories {
-		was, now := make(map[term]bool), make(map[term]bool)
-		for _, t := range p.was {
-			was[t] = true
+	for _, p := range b.stories {
+		if p.now == nil {
+			continue
 		}
-		for _, t := range p.now {
-			now[t] = true
-			if !was[t] {
-				add = append(add, set(t.key(id), nil))
+		was, now := make(map[string]bool), make(map[string]bool)
+		for _, k := range p.was {
+			was[string(k)] = true
+		}
+		for _, k := range p.now {
+			now[string(k)] = true
+			if !was[string(k)] {
+				add = append(add, set(k, nil))
 			}
 		}
-		for _, t := range p.was {
-			if p.now != nil && !now[t] {
-				remove = append(remove, del(t.key(id)))
+		for _, k := range p.was {
+			if !now[string(k)] {
+				remove = append(remove, del(k))
 			}
 		}
 	}

@@ -21,7 +21,7 @@ const recordVersion = 1
 // that Badger takes in one transaction with the small memtable that badger.go
 // sets. maxRaw bounds what reading one record can cost.
 const (
-	maxStored = 512 << 10 // compressed
+	maxStored = 256 << 10 // compressed
 	maxRaw    = 4 << 20   // as JSON
 )
 
@@ -84,18 +84,28 @@ func checkVersion(b []byte) error {
 	return nil
 }
 
+// encoder writes revision records. Its compressor is used again and again,
+// because one takes more memory than the records. The zero value is ready to use,
+// by one goroutine at a time.
+type encoder struct{ flate *flate.Writer }
+
 // compress writes a revision record from a story's JSON.
-func compress(raw []byte) ([]byte, error) {
+func (e *encoder) compress(raw []byte) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte(recordVersion)
-	w, err := flate.NewWriter(&b, flate.BestSpeed)
-	if err != nil {
+	if e.flate == nil {
+		w, err := flate.NewWriter(&b, flate.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
+		e.flate = w
+	} else {
+		e.flate.Reset(&b)
+	}
+	if _, err := e.flate.Write(raw); err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(raw); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
+	if err := e.flate.Close(); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil

@@ -42,8 +42,8 @@ var (
 	ErrDiskFull = errors.New("the disk is full")
 )
 
-// OpenError says why a folder was not opened and how to go on. Nothing in the
-// folder was changed.
+// OpenError says why a folder was not opened and how to go on. No file in it
+// was removed or shortened.
 type OpenError struct {
 	Dir    string
 	Reason error  // ErrLocked, ErrNotWritable, ErrDamaged, ErrNewer or ErrDiskFull
@@ -77,6 +77,10 @@ func damaged(dir, format string, args ...any) *OpenError {
 // moveHint is the command that puts a folder aside. Open stories come back from
 // the cluster.
 func moveHint(dir string) string {
+	const after = "or name another folder. Open stories are then rebuilt from the cluster; the history stays in the moved folder"
+	if isMount(dir) { // which can't be moved
+		return fmt.Sprintf("Move its files into a folder below it and start again: cd %s && mkdir damaged && mv MANIFEST KEYREGISTRY DISCARD *.sst *.mem *.vlog damaged/; %s", shellQuote(dir), after)
+	}
 	aside := dir + ".damaged"
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(aside); err != nil {
@@ -84,8 +88,7 @@ func moveHint(dir string) string {
 		}
 		aside = fmt.Sprintf("%s.damaged-%d", dir, n)
 	}
-	return fmt.Sprintf("Put the folder back from a backup, or move it aside and start again: mv %s %s. Open stories are then rebuilt from the cluster; the history stays in the moved folder",
-		shellQuote(dir), shellQuote(aside))
+	return fmt.Sprintf("Move it aside and start again: mv %s %s; %s", shellQuote(dir), shellQuote(aside), after)
 }
 
 // shellQuote writes a path so that a shell takes it as one word.

@@ -117,6 +117,18 @@ func TestDamagedFolder(t *testing.T) {
 		},
 	}
 	source, journal := filled(t, true)
+	t.Run("MANIFEST cut at the end of an entry", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+			t.Fatal(err)
+		}
+		truncate(t, filepath.Join(dir, "MANIFEST"), 16)
+		s := open(t, dir)
+		if d := s.Damage(); len(d) != 1 || d[0] != "the journal holds 40 revisions, 240 were saved; the others are lost with a damaged file" {
+			t.Errorf("damage %q", d)
+		}
+		only(t, dir, "*.sst.set-aside")
+	})
 	for _, pattern := range []string{"MANIFEST", "KEYREGISTRY", "*.sst", "*.mem", "*.vlog", "DISCARD"} {
 		for how, spoil := range spoils {
 			t.Run(pattern+" "+how, func(t *testing.T) {

@@ -4,6 +4,7 @@ package store
 
 import (
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -26,4 +27,13 @@ func lockedByOther(dir string) bool {
 	}
 	defer f.Close()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == syscall.EWOULDBLOCK
+}
+
+// isMount reports whether a folder is where a disk is mounted.
+func isMount(dir string) bool {
+	var here, above syscall.Stat_t
+	if syscall.Stat(dir, &here) != nil || syscall.Stat(filepath.Dir(dir), &above) != nil {
+		return false
+	}
+	return here.Dev != above.Dev
 }

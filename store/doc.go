@@ -56,7 +56,7 @@
 //
 // An append is one Badger transaction. Where it is too large for one, journal
 // rows and new index rows go first, in as many transactions as they need, above
-// the Seq that "m seq" holds and so visible to nobody; the last transaction
-// writes heads, history, the time index and "m seq" and makes all of it visible
-// at once. Opening the store removes what an append that was cut short left.
+// the Seq that "m seq" holds and so visible to nobody; the next transaction
+// writes heads, history and "m seq" and makes all of it visible at once; index
+// rows that have outlived their reason go last. Opening the store removes what an append that was cut short left.
 package store

@@ -18,14 +18,14 @@ func cuts() []cut {
 
 type cut struct{ text, list int }
 
-// encodeStory returns the record of s and s itself, or, where s is too large,
+// story returns the record of s and s itself, or, where s is too large,
 // the record of a shortened copy and that copy. s is never changed.
-func encodeStory(s *tapio.Story) (record []byte, kept *tapio.Story, err error) {
+func (e *encoder) story(s *tapio.Story) (record []byte, kept *tapio.Story, err error) {
 	raw, err := json.Marshal(s)
 	if err != nil {
 		return nil, nil, fmt.Errorf("story %s: %w", s.ID, err)
 	}
-	if record, err := compressWithin(raw); record != nil || err != nil {
+	if record, err := e.within(raw); record != nil || err != nil {
 		return record, s, err
 	}
 	size := len(raw)
@@ -45,7 +45,7 @@ func encodeStory(s *tapio.Story) (record []byte, kept *tapio.Story, err error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("story %s: %w", s.ID, err)
 		}
-		record, err := compressWithin(b)
+		record, err := e.within(b)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -56,12 +56,12 @@ func encodeStory(s *tapio.Story) (record []byte, kept *tapio.Story, err error) {
 	return nil, nil, fmt.Errorf("story %s of %d bytes is %w", s.ID, size, ErrTooLarge)
 }
 
-// compressWithin returns the record, or nil where it would be out of bounds.
-func compressWithin(raw []byte) ([]byte, error) {
+// within returns the record, or nil where it would be out of bounds.
+func (e *encoder) within(raw []byte) ([]byte, error) {
 	if len(raw) > maxRaw {
 		return nil, nil
 	}
-	record, err := compress(raw)
+	record, err := e.compress(raw)
 	if err != nil || len(record) > maxStored {
 		return nil, err
 	}

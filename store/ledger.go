@@ -40,8 +40,8 @@ func (s *Store) Read(ctx context.Context, prefix string) ([]tapio.Record, error)
 
 // Write writes records, all or none, and returns once they are on disk. A nil
 // Value deletes the key; an empty one is kept as empty. Retention never removes
-// a record. A value of more than 512 KiB, or records that are too many for one
-// transaction (some 500 KiB, some thousand records), are [ErrTooLarge]. A a disk with
+// a record. A value of more than 256 KiB, or records that are too many for one
+// transaction (some 300 KiB or 3,000 records), are [ErrTooLarge]. A a disk with
 // less than 8 MiB left is [ErrDiskFull]: the ledger may go on a little longer
 // than the journal, so that what was read can still be written down as told.
 func (s *Store) Write(ctx context.Context, records ...tapio.Record) error {

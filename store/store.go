@@ -20,8 +20,8 @@ const DefaultRetention = 30 * 24 * time.Hour
 
 // Options says where and how a store is kept.
 type Options struct {
-	// Dir is the folder of the store. It is made where it is missing. It should
-	// be a folder of its own below a volume's mount point, so that it can be
+	// Dir is the folder of the store. It is made where it is missing. A folder
+	// below a volume's mount point is better than the mount point: it can be
 	// moved aside.
 	Dir string
 	// InMemory keeps everything in memory and loses it on Close. Dir is empty.
@@ -65,17 +65,18 @@ type Store struct {
 	closed  chan struct{}
 	closing sync.Once
 
-	write  sync.Mutex            // one writer at a time: Seq order is commit order
-	failed atomic.Pointer[error] // the first write that failed half way; no more are taken
-	rows   uint64                // in the journal; guarded by write
+	write   sync.Mutex            // one writer at a time: Seq order is commit order
+	failed  atomic.Pointer[error] // the first write that failed half way; no more are taken
+	encoder encoder               // guarded by write
+	rows    uint64                // in the journal; guarded by write
 
 	seq     atomic.Uint64 // given last and committed
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when seq grows; guarded by mu
 }
 
-// Open opens the store, or makes one. Where it can't, the error is an
-// [*OpenError] that says why and how to go on, and nothing was changed.
+// Open opens the store, or makes one. Where the folder can't be used or trusted
+// the error is an [*OpenError] that says why and how to go on.
 func Open(o Options) (*Store, error) {
 	if err := o.validate(); err != nil {
 		return nil, err

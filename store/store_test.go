@@ -274,7 +274,7 @@ func TestLedger(t *testing.T) {
 	if err := s.Write(t.Context(), record("post/3", "three"), tapio.Record{Key: "post/1"}, record("cursor", "8")); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []tapio.Record{{Value: []byte("x")}, record(strings.Repeat("k", 1025), "x"), record("big", strings.Repeat("x", 700<<10))} {
+	for _, bad := range []tapio.Record{{Value: []byte("x")}, record(strings.Repeat("k", 1025), "x"), record("big", strings.Repeat("x", 300<<10))} {
 		if err := s.Write(t.Context(), record("cursor", "9"), bad); err == nil {
 			t.Errorf("a record with a key of %d and a value of %d bytes was taken", len(bad.Key), len(bad.Value))
 		}
@@ -385,7 +385,7 @@ func TestLargeBatchIsAtomic(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	var batch []tapio.Story
-	for i := range 1500 {
+	for i := range 1000 {
 		pods := []string{}
 		for p := range 20 {
 			pods = append(pods, fmt.Sprintf("app-%d-%d", i, p))
@@ -393,7 +393,7 @@ func TestLargeBatchIsAtomic(t *testing.T) {
 		batch = append(batch, story(fmt.Sprintf("story%04d", i), 1, "shop", fmt.Sprintf("app-%d", i), i, pods...))
 	}
 	got := mustAppend(t, s, batch...)
-	if first, last := got[0].Seq, got[len(got)-1].Seq; first != 1 || last != 1500 {
+	if first, last := got[0].Seq, got[len(got)-1].Seq; first != 1 || last != 1000 {
 		t.Errorf("numbers %d to %d", first, last)
 	}
 	// Too many heads for one transaction: refused whole.
@@ -408,7 +408,7 @@ func TestLargeBatchIsAtomic(t *testing.T) {
 	s.Close()
 	s = open(t, dir)
 	n, after := 0, uint64(0)
-	for n < 1501 {
+	for n < 1001 {
 		r, err := s.Revisions(t.Context(), after, 700)
 		if err != nil {
 			t.Fatal(err)
@@ -416,7 +416,7 @@ func TestLargeBatchIsAtomic(t *testing.T) {
 		n += len(r)
 		after = r[len(r)-1].Seq
 	}
-	if n != 1501 || after != 1501 {
+	if n != 1001 || after != 1001 {
 		t.Errorf("%d revisions, last is %d", n, after)
 	}
 	if found, err := s.Stories(t.Context(), tapio.Query{Workload: "huge"}); err != nil || len(found) != 0 {

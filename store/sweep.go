@@ -25,33 +25,40 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, err erro
 		return 0, fmt.Errorf("sweep: %w", err)
 	}
 	defer leave()
-	s.write.Lock()
-	defer s.write.Unlock()
-	if err := s.checkRoom(roomToSweep); err != nil {
-		return 0, fmt.Errorf("sweep: %w", err)
-	}
 	before := now.Add(-s.opts.Retention)
-	kept, old, err := s.past(ctx, before)
+	removed, err = s.removePast(ctx, before)
 	if err != nil {
 		return 0, fmt.Errorf("sweep: %w", err)
 	}
-	if err := s.remove(ctx, kept, old); err != nil {
-		return 0, fmt.Errorf("sweep: %w", err)
-	}
-	s.metrics.swept.Add(float64(len(old)))
-	if len(old) > 0 {
+	s.metrics.swept.Add(float64(removed))
+	if removed > 0 {
 		if err := s.db.Flatten(1); err != nil {
-			return len(old), fmt.Errorf("sweep: give room back: %w", err)
+			return removed, fmt.Errorf("sweep: give room back: %w", err)
 		}
 	}
 	if s.opts.InMemory {
-		return len(old), nil
+		return removed, nil
 	}
 	s.verify()
 	if err := s.forgetSetAside(before); err != nil {
-		return len(old), fmt.Errorf("sweep: %w", err)
+		return removed, fmt.Errorf("sweep: %w", err)
 	}
-	return len(old), nil
+	return removed, nil
+}
+
+// removePast removes what is past retention and returns how many stories.
+// Appends wait for it.
+func (s *Store) removePast(ctx context.Context, before time.Time) (int, error) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if err := s.checkRoom(roomToSweep); err != nil {
+		return 0, err
+	}
+	kept, old, err := s.past(ctx, before)
+	if err != nil {
+		return 0, err
+	}
+	return len(old), s.remove(ctx, kept, old)
 }
 
 // past tells the stories that stay from the closed ones that were last updated

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/yairfalse/tapio"
+)
+
+// TestDiskFull lets the disk seem to run full, and then have room again.
+func TestDiskFull(t *testing.T) {
+	var free atomic.Uint64
+	free.Store(1 << 30)
+	s, err := Open(Options{Dir: t.TempDir(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.space = func(string) (uint64, bool) { return free.Load(), true }
+	story := sample()
+	next := func() error {
+		story.Revision++
+		_, err := s.Append(t.Context(), []tapio.Story{story})
+		return err
+	}
+	if err := next(); err != nil {
+		t.Fatal(err)
+	}
+	free.Store(roomToWrite - 1)
+	err = next()
+	if !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), "31 MiB free under "+s.opts.Dir) {
+		t.Errorf("append on a full disk: %v", err)
+	}
+	if err := s.Write(t.Context(), tapio.Record{Key: "k", Value: []byte("v")}); err != nil {
+		t.Errorf("the ledger goes on a little longer: %v", err)
+	}
+	if _, err := s.Sweep(t.Context(), story.Updated); err != nil {
+		t.Errorf("so does the sweep, which makes room: %v", err)
+	}
+	free.Store(roomToSweep - 1)
+	if err := s.Write(t.Context(), tapio.Record{Key: "k", Value: []byte("v")}); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("ledger on a full disk: %v", err)
+	}
+	// What was saved before still answers, and gives its number again.
+	if got, err := s.Append(t.Context(), []tapio.Story{{}}); err == nil {
+		t.Errorf("appended %v", got)
+	}
+	story.Revision--
+	if got, err := s.Append(t.Context(), []tapio.Story{story}); err != nil || got[0].Seq != 1 {
+		t.Errorf("an old revision on a full disk: %v, %v", got, err)
+	}
+	free.Store(1 << 30)
+	if err := next(); err != nil {
+		t.Errorf("after there is room again: %v", err)
+	}
+}
+
+// TestSmallDisk fills a real small disk until nothing is taken any more, and
+// opens it again. It mounts one, so it needs root.
+func TestSmallDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to mount a small disk")
+	}
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=48m"); err != nil {
+		t.Skipf("can't mount a small disk here: %v", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	dir := filepath.Join(disk, "store")
+	o := Options{Dir: dir, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	story := sample()
+	story.Revision = 0
+	saved := 0
+	random := rand.NewChaCha8([32]byte{})
+	for {
+		story.Revision++
+		noise := make([]byte, 60<<10)
+		if _, err := random.Read(noise); err != nil {
+			t.Fatal(err)
+		}
+		story.Evidence = []tapio.Evidence{{ID: fmt.Sprint(story.Revision), Text: base64.StdEncoding.EncodeToString(noise)}}
+		if _, err = s.Append(t.Context(), []tapio.Story{story}); err != nil {
+			break
+		}
+		if saved++; saved > 100000 {
+			t.Fatal("a disk of 48 MiB never runs full")
+		}
+	}
+	if !errors.Is(err, ErrDiskFull) {
+		t.Fatalf("after %d: %v", saved, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	history, err := s.History(t.Context(), story.ID)
+	if err != nil || len(history) != saved || len(s.Damage()) > 0 {
+		t.Errorf("%d of %d revisions, %v, damage %q", len(history), saved, err, s.Damage())
+	}
+	// The hint of a folder that can't be moved moves its files.
+	if hint := moveHint(disk); !strings.Contains(hint, "cd "+disk+" && mkdir damaged && mv MANIFEST") {
+		t.Error(hint)
+	}
+	// Another user of the disk leaves too little to open.
+	s.Close()
+	filler, err := os.Create(filepath.Join(disk, "other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chunk := make([]byte, 1<<20); err == nil; {
+		_, err = filler.Write(chunk)
+	}
+	filler.Close()
+	_, err = Open(o)
+	if !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), "Make the volume larger") {
+		t.Errorf("open on a full disk: %v", err)
+	}
+}
