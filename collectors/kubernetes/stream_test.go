@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,15 +70,21 @@ func (w *wire) open(listing bool) watch.Interface {
 }
 
 // reading counts what comes out of a watch until it ends.
-func reading(stream watch.Interface) (events *int, ended *bool) {
-	events, ended = new(int), new(bool)
+func reading(stream watch.Interface) (events *atomic.Int32, ended *atomic.Bool) {
+	events, ended = new(atomic.Int32), new(atomic.Bool)
 	go func() {
 		for range stream.ResultChan() {
-			*events++
+			events.Add(1)
 		}
-		*ended = true
+		ended.Store(true)
 	}()
 	return events, ended
+}
+
+// pass lets time pass and everybody act on it.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 func bookmark(end bool) *corev1.Pod {
@@ -98,10 +105,10 @@ func TestStream(t *testing.T) {
 		{"a watch that ends by its timeout is renewed without a gap", func(t *testing.T, w *wire) {
 			w.list()
 			_, ended := reading(w.open(false))
-			time.Sleep(300 * time.Second)
+			pass(300 * time.Second)
 			w.server.Stop()
 			synctest.Wait()
-			if !*ended {
+			if !ended.Load() {
 				t.Error("the end was not passed on")
 			}
 			w.open(false).Stop()
@@ -109,14 +116,14 @@ func TestStream(t *testing.T) {
 		{"a watch that ends early and can't be renewed", func(t *testing.T, w *wire) {
 			w.list()
 			reading(w.open(false))
-			time.Sleep(40 * time.Second)
+			pass(40 * time.Second)
 			w.server.Add(&corev1.Pod{})
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			w.server.Stop()
 			synctest.Wait()
 			w.err = errors.New("connection refused")
 			w.open(false)
-			time.Sleep(20 * time.Second)
+			pass(20 * time.Second)
 			w.open(false)
 			w.err = nil
 			last := w.open(false)
@@ -126,37 +133,37 @@ func TestStream(t *testing.T) {
 		{"an outage that shows as watches which are closed at once", func(t *testing.T, w *wire) {
 			w.list()
 			reading(w.open(false))
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			w.server.Stop()
 			synctest.Wait()
 			for range 5 {
 				_, ended := reading(w.open(false))
 				w.server.Stop()
 				synctest.Wait()
-				if !*ended {
+				if !ended.Load() {
 					t.Error("the end was not passed on")
 				}
-				time.Sleep(5 * time.Second)
+				pass(5 * time.Second)
 			}
 			w.open(false)
-			time.Sleep(openAfter)
+			pass(openAfter)
 			synctest.Wait()
 			w.server.Stop()
 		}, []string{"0-35 no contact: the watch ended early"}},
 		{"a place in history that is gone", func(t *testing.T, w *wire) {
 			w.list()
 			reading(w.open(false))
-			time.Sleep(100 * time.Second)
+			pass(100 * time.Second)
 			w.server.Error(&expired.ErrStatus)
 			synctest.Wait()
 			w.server.Stop()
-			time.Sleep(time.Second)
+			pass(time.Second)
 			w.list()
 		}, []string{"0-101 watch expired (410); listed anew, changes in between may be missing"}},
 		{"a place that is gone when the watch is renewed, listed anew as a stream", func(t *testing.T, w *wire) {
 			w.list()
 			reading(w.open(false))
-			time.Sleep(100 * time.Second)
+			pass(100 * time.Second)
 			w.server.Stop()
 			synctest.Wait()
 			reading(w.open(false))
@@ -166,11 +173,11 @@ func TestStream(t *testing.T) {
 			listing := w.open(true)
 			events, _ := reading(listing)
 			w.server.Add(&corev1.Pod{})
-			time.Sleep(5 * time.Second)
+			pass(5 * time.Second)
 			w.server.Action(watch.Bookmark, bookmark(true))
 			synctest.Wait()
-			if *events != 2 {
-				t.Errorf("%d events passed on, want 2", *events)
+			if events.Load() != 2 {
+				t.Errorf("%d events passed on, want 2", events.Load())
 			}
 			listing.Stop()
 		}, []string{"0-105 watch expired (410); listed anew, changes in between may be missing"}},
@@ -178,15 +185,15 @@ func TestStream(t *testing.T) {
 			w.list()
 			_, ended := reading(w.open(false))
 			for range 2 {
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				w.server.Action(watch.Bookmark, bookmark(false))
 			}
-			time.Sleep(bookmarkSilence - time.Second)
-			if *ended {
+			pass(bookmarkSilence - time.Second)
+			if ended.Load() {
 				t.Error("the watch was ended too soon")
 			}
-			time.Sleep(2 * time.Second)
-			if !*ended {
+			pass(2 * time.Second)
+			if !ended.Load() {
 				t.Error("the silent watch was not ended")
 			}
 			last := w.open(false)
@@ -196,20 +203,20 @@ func TestStream(t *testing.T) {
 		{"a watch that never says anything is ended after its timeout", func(t *testing.T, w *wire) {
 			w.list()
 			_, ended := reading(w.open(false))
-			time.Sleep(300*time.Second + endSilence - time.Second)
-			if *ended {
+			pass(300*time.Second + endSilence - time.Second)
+			if ended.Load() {
 				t.Error("the watch was ended too soon")
 			}
-			time.Sleep(2 * time.Second)
-			if !*ended {
+			pass(2 * time.Second)
+			if !ended.Load() {
 				t.Error("the silent watch was not ended")
 			}
 		}, nil},
 		{"a streamed listing goes silent", func(t *testing.T, w *wire) {
 			_, ended := reading(w.open(true))
 			w.server.Add(&corev1.Pod{})
-			time.Sleep(listingSilence + time.Second)
-			if !*ended {
+			pass(listingSilence + time.Second)
+			if !ended.Load() {
 				t.Error("the silent listing was not ended")
 			}
 		}, nil},
