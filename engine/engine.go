@@ -34,6 +34,7 @@ const (
 const (
 	deploymentWindow = 10 * time.Minute // a change this long before the onset may be its trigger
 	eventMemory      = 2 * time.Hour    // events are recognized as the same for this long: Kubernetes keeps its own for 1 h
+	scopeSettle      = 30 * time.Second // growth of a story younger than this is no news
 	maxTicks         = 600              // evaluations made up for after a pause, one a second
 	growthInterval   = 15 * time.Second // growth without news makes at most one revision in this time
 	maxTimeline      = 60               // entries of a story's timeline

@@ -27,6 +27,7 @@ type incident struct {
 	evidence []tapio.Evidence
 	cited    map[string]bool // IDs in evidence
 	counted  map[string]bool // IDs in the timeline's counts
+	series   map[string]int  // Kubernetes Events: count seen so far, by object, reason and message
 	gaps     []tapio.Gap
 	news     []tapio.News
 	trigger  *tapio.Trigger
@@ -43,6 +44,7 @@ type incident struct {
 	longest   time.Duration // longest run of a container before it failed
 	severity  tapio.Severity
 	scope     tapio.Scope
+	announced tapio.Scope // what the thread was last told of the scope
 	lastError string
 	fresh     bool // changed since the last revision
 	backlog   bool
@@ -146,6 +148,7 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 			pods:     map[string]bool{},
 			cited:    map[string]bool{},
 			counted:  map[string]bool{},
+			series:   map[string]int{},
 			asked:    map[string]bool{},
 			onset:    f.First,
 			found:    e.now,
@@ -161,13 +164,22 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 		inc.found = e.now
 	}
 	inc.findings[f.Template.ID+" "+f.Subject.String()] = f
-	if f.First.Before(inc.onset) && inc.status == tapio.StatusSuspected {
-		inc.onset = f.First
-	}
 	inc.affected[f.Subject] = true
 	inc.lastBad = e.now
 	inc.fresh = true
+	e.cite(inc, f)
+	e.askForLog(inc, ev)
+	e.diagnose(inc)
+}
+
+// cite takes the finding's evidence into the incident: its lines, its pods and
+// the workloads behind them. What a pod's slow start may explain is left out
+// for now; it is looked at again when the story opens.
+func (e *Engine) cite(inc *incident, f *diagnosis.Finding) {
 	for _, x := range f.Evidence {
+		if f.Template.StartupGrace > 0 && !e.outlasts(x, time.Duration(f.Template.StartupGrace)) {
+			continue
+		}
 		e.record(inc, x, tapio.RoleSymptom)
 		if x.Entity.Kind == tapio.KindPod {
 			inc.addPod(x.Entity)
@@ -176,8 +188,13 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 			}
 		}
 	}
-	e.askForLog(inc, ev)
-	e.diagnose(inc)
+}
+
+// citeAll is cite for all findings, in their order.
+func (e *Engine) citeAll(inc *incident) {
+	for _, id := range slices.Sorted(maps.Keys(inc.findings)) {
+		e.cite(inc, inc.findings[id])
+	}
 }
 
 // failsAgain reports whether the finding rests on something newer than the
@@ -235,26 +252,42 @@ func (e *Engine) diagnose(inc *incident) {
 	for _, f := range all {
 		if g := explainedAway(f, all, e.weight); g != nil {
 			inc.against[f] = "explained by: " + g.Template.Name
-		} else if e.overtaken(f, all) {
+		} else if e.starting(f) {
+			inc.against[f] = "its pods are ready, or still starting"
+		}
+	}
+	for _, f := range all {
+		if inc.against[f] == "" && e.overtaken(f, all, inc.against) {
 			inc.against[f] = "no longer so: the container or pod has got past it"
 		}
 	}
+	was := inc.chosen
 	best := all[0]
-	for _, f := range all {
-		if inc.against[f] == "" {
-			best = f
-			break
+	if i := slices.IndexFunc(all, func(f *diagnosis.Finding) bool { return inc.against[f] == "" }); i >= 0 {
+		best = all[i]
+	}
+	if was != nil && (inc.against[best] != "" || best.Template.IsSymptom() && !was.Template.IsSymptom()) {
+		// Nothing better than what was believed last: that stays.
+		for _, f := range all {
+			if f.Template == was.Template && f.Subject == was.Subject {
+				best = f
+			}
 		}
 	}
-	was := inc.chosen
+	if inc.status == tapio.StatusSuspected {
+		inc.onset = best.First
+	}
 	inc.chosen = best
 	if was == nil || was.Template != best.Template || was.CauseEntity != best.CauseEntity {
 		inc.fresh = true
+		if inc.status == tapio.StatusSuspected {
+			inc.found = e.now // each cause is held back for its own time
+		}
 		inc.addRoles(best)
 		if was != nil && inc.status == tapio.StatusOpen && was.Template.Cause != best.Template.Cause {
 			inc.addNews(tapio.News{
 				Kind: tapio.NewsCause, Time: best.First,
-				Was: string(was.Template.Cause), Now: string(best.Template.Cause), Evidence: evidenceIDs(best),
+				Was: string(was.Template.Cause), Now: string(best.Template.Cause), Evidence: inc.evidenceIDs(best),
 			})
 		}
 	}
@@ -305,10 +338,10 @@ func follows(ev *tapio.Event, g *diagnosis.Finding) bool {
 
 // overtaken reports whether everything the finding rests on has moved past it,
 // while a newer finding has not.
-func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding) bool {
+func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, against map[*diagnosis.Finding]string) bool {
 	newer := false
 	for _, g := range all {
-		newer = newer || g != f && g.Last.After(f.Last) && !g.Template.IsSymptom()
+		newer = newer || g != f && against[g] == "" && g.Last.After(f.Last) && !g.Template.IsSymptom()
 	}
 	if !newer {
 		return false
@@ -319,6 +352,31 @@ func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding) bool 
 		}
 	}
 	return true
+}
+
+// starting reports whether the finding rests on pods alone that may be slow to
+// start: each is ready by now, gone, or within its grace.
+func (e *Engine) starting(f *diagnosis.Finding) bool {
+	grace := time.Duration(f.Template.StartupGrace)
+	if grace == 0 {
+		return false
+	}
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); asked && e.outlasts(ev, grace) {
+			return false
+		}
+	}
+	return true
+}
+
+// outlasts reports whether the event is about more than a pod's start: its pod
+// is there, not ready, and past its grace.
+func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
+	if ev.Entity.Kind != tapio.KindPod {
+		return true
+	}
+	s := e.graph.State(ev.Entity)
+	return e.graph.Exists(ev.Entity) && s.Pod != nil && !s.Pod.Ready && !e.graph.Starting(ev.Entity, e.now, grace)
 }
 
 // holds reports whether what the event says may still be so.
@@ -343,10 +401,11 @@ func (e *Engine) holds(ev *tapio.Event) bool {
 	return true
 }
 
-func evidenceIDs(f *diagnosis.Finding) []string {
+// evidenceIDs names the cited evidence of what the finding must see.
+func (inc *incident) evidenceIDs(f *diagnosis.Finding) []string {
 	var out []string
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && len(out) < 10 {
+		if _, asked := f.Template.Requires(ev.Type); asked && inc.cited[ev.ID] && len(out) < 10 {
 			out = append(out, ev.ID)
 		}
 	}

@@ -54,6 +54,7 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 		}
 		return nil, true
 	}
+	e.measure(inc)
 	hold := time.Duration(inc.chosen.Template.Hold)
 	if at.Sub(inc.found) < hold || at.Before(inc.patience) {
 		return nil, true
@@ -73,6 +74,7 @@ func (e *Engine) open(inc *incident) {
 	inc.status = tapio.StatusOpen
 	inc.opened = e.now
 	inc.well = time.Time{}
+	e.citeAll(inc)
 	if inc.last.ID == "" {
 		inc.last.ID = e.storyID(inc)
 		if past := e.past[inc.subject]; len(past) > 0 {
@@ -87,7 +89,8 @@ func (e *Engine) open(inc *incident) {
 	e.gather(inc)
 	e.findTrigger(inc)
 	e.measure(inc)
-	inc.addNews(tapio.News{Kind: tapio.NewsOpened, Time: inc.onset, Now: string(inc.chosen.Template.Cause), Evidence: evidenceIDs(inc.chosen)})
+	inc.announced = inc.scope
+	inc.addNews(tapio.News{Kind: tapio.NewsOpened, Time: inc.onset, Now: string(inc.chosen.Template.Cause), Evidence: inc.evidenceIDs(inc.chosen)})
 }
 
 // watch keeps an open story true, and ends it when all has been well for the
@@ -109,7 +112,7 @@ func (e *Engine) watch(inc *incident, at time.Time) []tapio.Story {
 	case at.Sub(inc.well) >= e.quiet(inc) && at.Sub(e.lastExit(inc)) >= e.quiet(inc):
 		return []tapio.Story{e.resolve(inc, at)}
 	}
-	if len(inc.news) > 0 || inc.fresh && at.Sub(inc.emitted) >= growthInterval {
+	if len(inc.news) > 0 || inc.severity != inc.last.Severity || inc.fresh && at.Sub(inc.emitted) >= growthInterval {
 		return []tapio.Story{e.revise(inc)}
 	}
 	return nil
@@ -179,7 +182,8 @@ func (e *Engine) reopen(inc *incident) {
 	inc.well = time.Time{}
 	e.gather(inc)
 	e.measure(inc)
-	inc.addNews(tapio.News{Kind: tapio.NewsReopened, Time: e.now, Was: was.UTC().Format("15:04"), Now: string(inc.chosen.Template.Cause), Evidence: evidenceIDs(inc.chosen)})
+	inc.announced = inc.scope
+	inc.addNews(tapio.News{Kind: tapio.NewsReopened, Time: e.now, Was: was.UTC().Format("15:04"), Now: string(inc.chosen.Template.Cause), Evidence: inc.evidenceIDs(inc.chosen)})
 }
 
 // reconcile reopens what fails again and moves stories under the deeper cause
@@ -219,6 +223,10 @@ func (e *Engine) reconcile(flush bool) []tapio.Story {
 func (e *Engine) explains(parent, child *incident) bool {
 	if parent.chosen == nil || child.chosen == nil {
 		return false
+	}
+	if p, c := parent.chosen, child.chosen; p.Template == c.Template && p.CauseEntity == c.CauseEntity && shared(c.CauseEntity.Kind) {
+		// One object is at fault for both: the story that began first is told.
+		return parent.onset.Before(child.onset) || parent.onset.Equal(child.onset) && parent.subject.Compare(child.subject) < 0
 	}
 	// A Service without endpoints is a symptom of its pods' own trouble.
 	if child.subject.Kind == tapio.KindService && parent.subject.Kind != tapio.KindNode && child.chosen.Template.IsSymptom() {
@@ -273,6 +281,7 @@ func (e *Engine) touches(parent *incident, ev *tapio.Event) bool {
 
 // absorb moves the child's objects and lines under the parent.
 func (e *Engine) absorb(parent, child *incident) []tapio.Story {
+	e.citeAll(child)
 	for entity := range child.affected {
 		parent.affected[entity] = true
 	}
@@ -346,21 +355,29 @@ func (e *Engine) measure(inc *incident) {
 	}
 	s.WorstDown = max(s.WorstDown, s.PodsDown)
 	s.WorstSvcDown = max(s.WorstSvcDown, s.ServicesDown)
-	was := inc.scope
-	if was == s {
+	if inc.scope == s {
 		return
 	}
 	inc.scope = s
 	inc.fresh = true
-	if inc.status != tapio.StatusOpen || inc.emitted.IsZero() {
+	if inc.status != tapio.StatusOpen {
 		return
 	}
-	told := inc.last.Scope
+	// In its first moments a story still finds out how bad it is: the root
+	// message says so, and no reply.
+	young := e.now.Sub(inc.opened) < scopeSettle
+	if young {
+		inc.announced = s
+	}
+	told := inc.announced
 	if s.WorstDown >= 2*max(1, told.WorstDown) || s.Workloads >= 2*max(1, told.Workloads) || s.WorstSvcDown > 0 && told.WorstSvcDown == 0 {
 		inc.addNews(tapio.News{Kind: tapio.NewsScope, Time: e.now, Was: downText(told), Now: downText(s)})
+		inc.announced = s
 	}
-	if sev := e.severityOf(inc); sev.Level() < inc.severity.Level() {
-		inc.addNews(tapio.News{Kind: tapio.NewsSeverity, Time: e.now, Was: string(inc.severity), Now: string(sev)})
+	if sev := e.severityOf(inc); inc.severity != "" && sev.Level() < inc.severity.Level() {
+		if !young {
+			inc.addNews(tapio.News{Kind: tapio.NewsSeverity, Time: e.now, Was: string(inc.severity), Now: string(sev)})
+		}
 		inc.severity = sev
 	}
 }
@@ -373,11 +390,11 @@ func (e *Engine) severityOf(inc *incident) tapio.Severity {
 	s := inc.scope
 	switch {
 	case inc.subject.Kind == tapio.KindNode:
-	case s.ServicesDown > 0:
+	case s.WorstSvcDown > 0:
 		sev = worse(tapio.SeverityHigh, sev)
-	case s.PodsDown == 0 && sev == tapio.SeverityHigh:
+	case s.WorstDown == 0 && sev == tapio.SeverityHigh:
 		sev = tapio.SeverityMedium
-	case s.PodsDown == 0 && sev == tapio.SeverityCritical:
+	case s.WorstDown == 0 && sev == tapio.SeverityCritical:
 		sev = tapio.SeverityHigh
 	}
 	return worse(inc.severity, sev)

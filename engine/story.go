@@ -98,7 +98,7 @@ func (e *Engine) owner(inc *incident) tapio.Owner {
 }
 
 func (e *Engine) hypotheses(inc *incident) []tapio.Hypothesis {
-	out := []tapio.Hypothesis{hypothesis(inc.chosen, "")}
+	out := []tapio.Hypothesis{inc.hypothesis(inc.chosen, "")}
 	out[0].Chosen = true
 	rest := slices.SortedFunc(maps.Values(inc.findings), func(a, b *diagnosis.Finding) int {
 		if c := a.Compare(b); c != 0 {
@@ -112,16 +112,16 @@ func (e *Engine) hypotheses(inc *incident) []tapio.Hypothesis {
 			if why == "" {
 				why = "less upstream than: " + inc.chosen.Template.Name
 			}
-			out = append(out, hypothesis(f, why))
+			out = append(out, inc.hypothesis(f, why))
 		}
 	}
 	return out
 }
 
-func hypothesis(f *diagnosis.Finding, against string) tapio.Hypothesis {
+func (inc *incident) hypothesis(f *diagnosis.Finding, against string) tapio.Hypothesis {
 	h := tapio.Hypothesis{
 		Template: f.Template.ID, Cause: f.Template.Cause, Entity: f.CauseEntity,
-		Standing: f.Template.Standing, For: evidenceIDs(f),
+		Standing: f.Template.Standing, For: inc.evidenceIDs(f),
 	}
 	if against != "" {
 		h.Against = []string{against}
@@ -254,7 +254,7 @@ func (e *Engine) memoryLimit(f *diagnosis.Finding) string {
 func (e *Engine) failures(inc *incident) int {
 	n := 0
 	for _, t := range inc.timeline {
-		if min, asked := inc.chosen.Template.Requires(t.Type); asked && min > 1 {
+		if t.Role == tapio.RoleCause {
 			n += t.Count
 		}
 	}
@@ -284,10 +284,10 @@ func (e *Engine) revive(s tapio.Story) {
 		subject: s.Subject, status: s.Status, chosen: f,
 		findings: map[string]*diagnosis.Finding{t.ID + " " + s.Subject.String(): f},
 		affected: map[tapio.Entity]bool{}, pods: map[string]bool{},
-		cited: map[string]bool{}, counted: map[string]bool{}, asked: map[string]bool{},
+		cited: map[string]bool{}, counted: map[string]bool{}, series: map[string]int{}, asked: map[string]bool{},
 		timeline: slices.Clone(s.Timeline), evidence: slices.Clone(s.Evidence), gaps: slices.Clone(s.Gaps),
 		trigger: s.Trigger, onset: s.Timestamp, found: s.Opened, lastBad: s.Updated,
-		opened: s.Opened, resolved: s.Resolved, emitted: s.Updated, severity: s.Severity, scope: s.Scope,
+		opened: s.Opened, resolved: s.Resolved, emitted: s.Updated, severity: s.Severity, scope: s.Scope, announced: s.Scope,
 		lastError: s.Facts[tapio.FactLastError], absorbed: slices.Clone(s.Absorbed), follows: s.Follows,
 		backlog: s.Backlog, last: s,
 	}

@@ -10,51 +10,46 @@ import (
 	"github.com/yairfalse/tapio/engine/diagnosis"
 )
 
+// citedRepeats is how many occurrences of the same thing are kept as evidence
+// of their own; the line's count stands for the rest.
+const citedRepeats = 3
+
 // record puts an event into the incident's evidence and timeline. The same
 // thing happening again to the same workload adds to its line's count.
 func (e *Engine) record(inc *incident, ev *tapio.Event, role tapio.Role) {
-	if !inc.cited[ev.ID] && len(inc.evidence) < maxEvidence {
-		inc.cited[ev.ID] = true
-		inc.evidence = append(inc.evidence, tapio.Evidence{
-			ID: ev.ID, Time: ev.Time, Source: ev.Source, Type: ev.Type, Entity: ev.Entity, Text: evidenceText(ev),
-		})
-	}
-	if inc.counted[ev.ID] || ev.Type == tapio.ContainerLog {
+	if inc.counted[ev.ID] {
 		return
 	}
 	inc.counted[ev.ID] = true
 	inc.fresh = true
+	if ev.Type == tapio.ContainerLog {
+		inc.cite(ev)
+		return
+	}
 	if started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt]); err == nil && ev.Type == tapio.ContainerExit {
 		inc.longest = max(inc.longest, ev.Time.Sub(started))
 	}
-	count := 1
-	if ev.Type == tapio.KubernetesEvent {
-		count = max(1, ev.Count)
-	}
-	group := e.group(ev.Entity)
-	for i := range inc.timeline {
-		t := &inc.timeline[i]
-		if t.Type != ev.Type || t.Data["reason"] != ev.Reason && ev.Reason != "" || e.group(t.Entity) != group || once(ev.Type) {
-			continue
+	count := inc.newCount(ev)
+	if t := e.line(inc, ev); t != nil {
+		if t.Count++; t.Count <= citedRepeats {
+			inc.cite(ev)
 		}
-		if ev.Type == tapio.KubernetesEvent {
-			if t.Data["message"] != bounded(ev.Message) {
-				continue
-			}
-			t.Count = max(t.Count, count)
-		} else {
-			t.Count += count
-		}
+		t.Count += count - 1
 		t.Last = maxTime(maxTime(t.Last, t.Timestamp), ev.Time)
 		if ev.Time.Before(t.Timestamp) {
 			t.Timestamp = ev.Time
-			e.sortTimeline(inc)
 		}
+		if ev.Type == tapio.WorkloadAvailable {
+			// That all is there again says something for the last time only.
+			t.Timestamp, t.Last, t.Count = t.Last, time.Time{}, 1
+		}
+		e.sortTimeline(inc)
 		return
 	}
 	if len(inc.timeline) >= maxTimeline && role != tapio.RoleChange && role != tapio.RoleRecovery {
 		return
 	}
+	inc.cite(ev)
 	inc.timeline = append(inc.timeline, tapio.StoryEvent{
 		ID: ev.ID, Timestamp: ev.Time, Count: count, Source: ev.Source, Type: ev.Type, Role: role,
 		Entity: ev.Entity, Severity: ev.Severity, Data: data(ev),
@@ -62,14 +57,78 @@ func (e *Engine) record(inc *incident, ev *tapio.Event, role tapio.Role) {
 	e.sortTimeline(inc)
 }
 
+// cite keeps the event as evidence.
+func (inc *incident) cite(ev *tapio.Event) {
+	if inc.cited[ev.ID] || len(inc.evidence) >= maxEvidence {
+		return
+	}
+	inc.cited[ev.ID] = true
+	inc.evidence = append(inc.evidence, tapio.Evidence{
+		ID: ev.ID, Time: ev.Time, Source: ev.Source, Type: ev.Type, Entity: ev.Entity, Text: evidenceText(ev),
+	})
+}
+
+// newCount is how many occurrences the event adds. A Kubernetes Event carries
+// the sum of all so far.
+func (inc *incident) newCount(ev *tapio.Event) int {
+	if ev.Type != tapio.KubernetesEvent {
+		return 1
+	}
+	series := ev.Entity.String() + "\x00" + ev.Reason + "\x00" + ev.Message
+	n := max(1, ev.Count)
+	added := max(1, n-inc.series[series])
+	inc.series[series] = max(n, inc.series[series])
+	return added
+}
+
+// line returns the line of the timeline that the event repeats, or nil.
+func (e *Engine) line(inc *incident, ev *tapio.Event) *tapio.StoryEvent {
+	if once(ev.Type) {
+		return nil
+	}
+	group := e.group(ev.Entity)
+	for i := range inc.timeline {
+		t := &inc.timeline[i]
+		if t.Type != ev.Type || e.group(t.Entity) != group {
+			continue
+		}
+		reason, _ := t.Data["reason"].(string)
+		message, _ := t.Data["message"].(string)
+		if reason == ev.Reason && (ev.Type != tapio.KubernetesEvent || shape(message) == shape(ev.Message)) {
+			return t
+		}
+	}
+	return nil
+}
+
+// shape is the part of a Kubernetes Event's message that names no pod and no
+// address: what comes before the first colon or the pod's name.
+func shape(message string) string {
+	message, _, _ = strings.Cut(message, ": ")
+	message, _, _ = strings.Cut(message, " in pod ")
+	return message
+}
+
 // once reports whether each event of the type is a line of its own.
 func once(t tapio.EventType) bool {
 	switch t {
-	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged,
-		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.WorkloadAvailable, tapio.NodeReady:
+	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged:
 		return true
 	}
 	return false
+}
+
+// worthALine leaves out the losses and gains of single endpoints: how many pods
+// are down is told by the story's scope. That nobody answers, and that somebody
+// does again, is worth a line.
+func worthALine(ev *tapio.Event) bool {
+	switch ev.Type {
+	case tapio.EndpointsRemoved:
+		return ev.Int(tapio.AttrReadyAfter) == 0
+	case tapio.EndpointsAdded:
+		return ev.Int(tapio.AttrReadyBefore) == 0
+	}
+	return true
 }
 
 // group is what repeats are counted on: the container of that name in any pod
@@ -183,7 +242,7 @@ func (inc *incident) markDecisive() {
 func (e *Engine) gather(inc *incident) {
 	for _, entity := range e.concerned(inc) {
 		for _, ev := range e.recent[entity] {
-			if ev.Type == tapio.EndpointsRemoved && !ev.Time.Before(inc.onset.Add(-30*time.Second)) {
+			if ev.Type == tapio.EndpointsRemoved && worthALine(ev) && !ev.Time.Before(inc.onset.Add(-30*time.Second)) {
 				e.record(inc, ev, tapio.RoleEffect)
 			}
 		}
@@ -223,7 +282,7 @@ func (e *Engine) concerned(inc *incident) []tapio.Entity {
 
 // follow gives an event that no template asks for to the incidents it concerns.
 func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
-	if !told(ev) {
+	if !told(ev) || !worthALine(ev) {
 		return nil
 	}
 	var out []tapio.Story

@@ -170,6 +170,9 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 	for fact, re := range r.pattern.captures {
 		if g := re.FindStringSubmatch(ev.Message); g != nil {
 			set(fact, g[1])
+			if fact == tapio.FactImage {
+				set(tapio.FactRegistry, registryOf(g[1]))
+			}
 		}
 	}
 	if !r.pattern.Optional {
