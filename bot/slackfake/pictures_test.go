@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/slack-go/slack"
 )
 
-// TestPictures fills a workspace and has the page's pictures taken. It needs
-// Node and Chromium; "make pictures" runs it.
+// TestPictures fills a workspace and has the page's pictures taken. These tests
+// need Node and Chromium; "make pictures" runs them.
 func TestPictures(t *testing.T) {
 	w := New(Options{
 		Users:        []User{{Name: "you"}, {Name: "robin", Title: "Robin"}},
@@ -29,11 +31,32 @@ func TestPictures(t *testing.T) {
 	seed(t, w)
 	w.whisperText("incidents", "Two stories are open:\n:red_circle: *<https://stories.example/s1|cart is crash-looping>* · 6 min · `shop`\n:large_yellow_circle: *search cannot be scheduled* · 31 min · `search`")
 	w.SetStatus("Replaying a recorded incident at 10×: 3:12 of 9:40", 192.0/580)
-	cmd := exec.Command("node", "page.mjs", srv.URL, "../../out/pictures")
+	node(t, w, "page.mjs", srv.URL, "../../out/pictures")
+}
+
+// TestPageBehaves uses the page with a browser's keyboard and mouse.
+func TestPageBehaves(t *testing.T) {
+	w := New(Options{Channels: []Channel{{Name: "live"}, {Name: "shop"}}})
+	srv := httptest.NewServer(w.Handler())
+	defer srv.Close()
+	defer w.Close()
+	b := startBot(t, w)
+	b.answer = func(c slack.SlashCommand) string { return "answer to " + c.Text }
+	node(t, w, "behaviour.mjs", srv.URL)
+	if len(b.clicks) != 2 || b.clicks[0].ActionCallback.BlockActions[0].SelectedOption.Value != "two" || b.clicks[1].ActionCallback.BlockActions[0].Value != "s9" {
+		t.Errorf("the app heard of other clicks than were made: %+v", b.clicks)
+	}
+}
+
+// node runs a script of deploy/pictures.
+func node(t *testing.T, w *Workspace, arg ...string) {
+	t.Helper()
+	cmd := exec.Command("node", arg...)
 	cmd.Dir = "../../deploy/pictures"
+	cmd.Env = append(os.Environ(), "TOKEN="+w.BotToken())
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", arg[0], err)
 	}
 }
 
