@@ -14,6 +14,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -40,6 +41,7 @@ const (
 	maxTimeline      = 60               // entries of a story's timeline
 	maxEvidence      = 80               // pieces of evidence of a story
 	maxPods          = 100              // names in affected_pods
+	maxGaps          = 100              // gaps remembered for stories that begin later
 	maxRecent        = 8                // effects and changes remembered for one entity
 	maxRememberedIDs = 200_000          // event IDs; beyond it the memory is cut to half, oldest first
 )
@@ -383,15 +385,41 @@ func (e *Engine) subjects(ev *tapio.Event, sort string) []tapio.Entity {
 
 func (e *Engine) observeGap(g tapio.Gap) []tapio.Story {
 	e.gaps = append(e.gaps, g)
+	if len(e.gaps) > maxGaps {
+		e.gaps = e.gaps[1:]
+	}
 	var out []tapio.Story
 	for _, inc := range e.live {
-		if inc.status == tapio.StatusOpen {
-			inc.gaps = append(inc.gaps, g)
+		if inc.status == tapio.StatusOpen && inc.addGap(g) {
 			inc.addNews(tapio.News{Kind: tapio.NewsGap, Time: g.To, Was: g.From.UTC().Format("15:04"), Now: g.Reason})
 			out = append(out, e.revise(inc))
 		}
 	}
 	return out
+}
+
+// addGap reports whether the gap is a new one for the story. One outage makes
+// a gap for each kind that is watched: those of one source that overlap are
+// one.
+func (inc *incident) addGap(g tapio.Gap) bool {
+	for i := range inc.gaps {
+		o := &inc.gaps[i]
+		if o.Source != g.Source || g.From.After(o.To) || o.From.After(g.To) {
+			continue
+		}
+		if g.From.Before(o.From) {
+			o.From = g.From
+		}
+		o.To = maxTime(o.To, g.To)
+		o.Dropped += g.Dropped
+		if !strings.Contains(o.Resource, g.Resource) && len(o.Resource) < 60 {
+			o.Resource += ", " + g.Resource
+		}
+		inc.fresh = true
+		return false
+	}
+	inc.gaps = append(inc.gaps, g)
+	return true
 }
 
 // keepRecent remembers changes and effects for stories that begin later.

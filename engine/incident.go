@@ -498,8 +498,11 @@ func worse(a, b tapio.Severity) tapio.Severity {
 
 func downText(s tapio.Scope) string {
 	text := fmt.Sprintf("%d of %d pods down", s.PodsDown, s.PodsWanted)
-	if s.ServicesDown > 0 {
-		text += fmt.Sprintf(", %d Service(s) without a ready endpoint", s.ServicesDown)
+	switch {
+	case s.ServicesDown == 1:
+		text += ", 1 Service without a ready endpoint"
+	case s.ServicesDown > 1:
+		text += fmt.Sprintf(", %d Services without a ready endpoint", s.ServicesDown)
 	}
 	return text
 }

@@ -82,7 +82,7 @@ func (e *Engine) open(inc *incident) {
 		}
 		for _, g := range e.gaps {
 			if g.To.After(inc.onset) {
-				inc.gaps = append(inc.gaps, g)
+				inc.addGap(g)
 			}
 		}
 	}
