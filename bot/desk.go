@@ -76,10 +76,14 @@ func (d *desk) load(ctx context.Context) error {
 			d.cursor = *c
 		case len(r.Key) > len(threadPrefix) && r.Key[:len(threadPrefix)] == threadPrefix:
 			t, err := decodeThread(r)
-			if err != nil {
+			switch {
+			case errors.Is(err, errVersion):
 				return err
+			case err != nil: // one thread must not silence all others
+				d.log.Error("a thread can't be read; its story will be told anew, as if nothing had been said", "error", err)
+			default:
+				d.keep(t)
 			}
-			d.keep(t)
 		case len(r.Key) > len(routePrefix) && r.Key[:len(routePrefix)] == routePrefix:
 			rt, err := decode(r, func(r *route) int { return r.V })
 			if err != nil {

@@ -2,6 +2,7 @@ package bot
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -234,6 +235,9 @@ func record(key string, v any) tapio.Record {
 	return tapio.Record{Key: key, Value: b}
 }
 
+// errVersion is returned for what another Tapio wrote.
+var errVersion = errors.New("this Tapio reads version")
+
 // decode reads an entry of the ledger.
 func decode[T any](r tapio.Record, version func(*T) int) (*T, error) {
 	v := new(T)
@@ -241,15 +245,26 @@ func decode[T any](r tapio.Record, version func(*T) int) (*T, error) {
 		return nil, fmt.Errorf("ledger entry %s: %w", r.Key, err)
 	}
 	if n := version(v); n != ledgerV {
-		return nil, fmt.Errorf("ledger entry %s has version %d and this Tapio reads version %d; run the Tapio that wrote it, or a newer one", r.Key, n, ledgerV)
+		return nil, fmt.Errorf("ledger entry %s has version %d: %w %d; run the Tapio that wrote it, or a newer one", r.Key, n, errVersion, ledgerV)
 	}
 	return v, nil
 }
 
 func decodeThread(r tapio.Record) (*thread, error) {
 	t, err := decode(r, func(t *thread) int { return t.V })
-	if err == nil && (t.ID == "" || r.Key != threadPrefix+t.ID) {
-		err = fmt.Errorf("ledger entry %s holds thread %q", r.Key, t.ID)
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	wrong := ""
+	switch i := t.Intent; {
+	case t.ID == "" || r.Key != threadPrefix+t.ID:
+		wrong = fmt.Sprintf("thread %q", t.ID)
+	case t.Kind != kindStory && t.Kind != kindBacklog && t.Kind != kindNotice:
+		wrong = fmt.Sprintf("a thread of kind %q", t.Kind)
+	case i == nil || i.Do == doPost || t.RootTS != "" && (i.Do == doEdit || i.Do == doReply || i.Do == doRoll && t.Rolling != nil):
+		return t, nil
+	default:
+		wrong = fmt.Sprintf("an intent to %q that can't be", i.Do)
+	}
+	return nil, fmt.Errorf("ledger entry %s is damaged: it holds %s", r.Key, wrong)
 }

@@ -241,7 +241,7 @@ func newWorld(t *testing.T, workspace slackfake.Options, change ...func(*Options
 		Journal: w.mem, Stories: w.mem, Ledger: w.mem,
 		BotToken: w.slack.BotToken(), AppToken: w.slack.AppToken(), SigningSecret: w.slack.SigningSecret(),
 		APIURL: "http://localhost/api/", DefaultChannel: "#incidents",
-		HTTPClient: wr.client(), Log: slog.New(slog.DiscardHandler),
+		HTTPClient: wr.client(), Log: discard(),
 	}
 	if testing.Verbose() {
 		w.opts.Log = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -268,6 +268,8 @@ func newWorld(t *testing.T, workspace slackfake.Options, change ...func(*Options
 	})
 	return w
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 type testWriter struct{ t *testing.T }
 
