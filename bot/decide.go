@@ -57,6 +57,9 @@ func decideFirst(s *tapio.Story, now time.Time) decision {
 	case tapio.StatusAbsorbed:
 		return decision{step: stepSilence, why: "another story tells it and this one was never told"}
 	case tapio.StatusResolved:
+		if s.Backlog {
+			return decision{step: stepSilence, why: "it began before Tapio first looked and is over"}
+		}
 		if now.Sub(s.Resolved) > tellWithin {
 			return decision{step: stepSilence, why: "it was over long before it could be told"}
 		}

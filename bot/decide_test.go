@@ -53,7 +53,7 @@ func TestDecide(t *testing.T) {
 		"new story, over a day ago":               {nil, open(status(tapio.StatusResolved), justIn), stepPost, false, false, false, 0},
 		"new story, over more than a day ago":     {nil, open(status(tapio.StatusResolved), longAgo), stepSilence, false, false, false, 0},
 		"new story, there before us":              {nil, open(backlog), stepBacklog, false, false, false, 0},
-		"new story, there before us and over":     {nil, open(backlog, status(tapio.StatusResolved)), stepPost, false, false, false, 0},
+		"new story, there before us and over":     {nil, open(backlog, status(tapio.StatusResolved)), stepSilence, false, false, false, 0},
 		"same revision":                           {said(func(th *thread) { th.Revision = 2 }), open(), stepSilence, false, false, false, 0},
 		"older revision":                          {said(func(th *thread) { th.Revision = 3 }), open(status(tapio.StatusResolved)), stepSilence, false, false, false, 0},
 		"it grew":                                 {said(), open(), stepEdit, false, false, false, 1},

@@ -133,8 +133,7 @@ func FuzzLedger(f *testing.F) {
 		f.Add(string(t.record().Value))
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		th, err := decodeThread(tapio.Record{Key: threadPrefix + "x", Value: []byte(value)})
-		if err != nil {
+		if _, err := decodeThread(tapio.Record{Key: threadPrefix + "x", Value: []byte(value)}); err != nil {
 			return
 		}
 		mem := newMemory()
@@ -150,7 +149,7 @@ func FuzzLedger(f *testing.F) {
 		}
 		now := at(1000)
 		d.pick(now)
-		th = d.threads["x"]
+		th := d.threads["x"]
 		if th.Intent != nil {
 			d.render(t.Context(), th, now)
 			th.unsend()

@@ -296,7 +296,7 @@ func (w *world) stop() error {
 	return <-w.ended
 }
 
-// restart waits out d, and starts the bot anew if it was killed meanwhile.
+// wait waits out d, and starts the bot anew if it was killed meanwhile.
 func (w *world) wait(d time.Duration) {
 	w.t.Helper()
 	for range int(d / time.Second) {
