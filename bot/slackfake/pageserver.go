@@ -75,6 +75,11 @@ func servePermalink(rw http.ResponseWriter, r *http.Request) {
 const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 func (w *Workspace) serveState(rw http.ResponseWriter, _ *http.Request) {
+	writeJSON(rw, http.StatusOK, w.pageState())
+}
+
+// pageState is everything that the page starts from.
+func (w *Workspace) pageState() map[string]any {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	users := []userView{}
@@ -101,10 +106,10 @@ func (w *Workspace) serveState(rw http.ResponseWriter, _ *http.Request) {
 			messages = append(messages, w.messageView(m))
 		}
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{
+	return map[string]any{
 		"team": w.opts.Team, "me": w.me().ID, "bot": w.bot.ID, "hints": w.opts.Hints,
 		"users": users, "channels": channels, "messages": messages, "older": older, "status": w.status,
-	})
+	}
 }
 
 // rootViews shows root messages with the replies that were sent to the channel too.
@@ -121,36 +126,49 @@ func (w *Workspace) rootViews(roots []*Message) []*messageView {
 	return out
 }
 
-// serveThread answers with the replies of a thread.
+// serveThread answers with the messages of a thread.
 func (w *Workspace) serveThread(rw http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	writeJSON(rw, http.StatusOK, w.pageThread(q.Get("channel"), q.Get("ts")))
+}
+
+func (w *Workspace) pageThread(channel, ts string) []*messageView {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := []*messageView{}
-	if c := w.channel(r.URL.Query().Get("channel")); c != nil && c.members[w.me().ID] {
-		if _, root := c.message(r.URL.Query().Get("ts")); root != nil {
-			out = append(out, w.messageView(root))
-			for _, m := range root.replies {
-				out = append(out, w.messageView(m))
-			}
+	c := w.channel(channel)
+	if c == nil || !c.members[w.me().ID] {
+		return out
+	}
+	if _, root := c.message(ts); root != nil {
+		out = append(out, w.messageView(root))
+		for _, m := range root.replies {
+			out = append(out, w.messageView(m))
 		}
 	}
-	writeJSON(rw, http.StatusOK, out)
+	return out
 }
 
-// serveOlder answers with the roots before a ts.
+// serveOlder answers with the roots before a ts, and whether there are more.
 func (w *Workspace) serveOlder(rw http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	out, more := w.pageOlder(q.Get("channel"), q.Get("before"))
+	writeJSON(rw, http.StatusOK, map[string]any{"messages": out, "more": more})
+}
+
+func (w *Workspace) pageOlder(channel, before string) (out []*messageView, more bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out, more := []*messageView{}, false
-	if c := w.channel(r.URL.Query().Get("channel")); c != nil && c.members[w.me().ID] {
-		n := 0
-		for n < len(c.roots) && compareTS(c.roots[n].TS, r.URL.Query().Get("before")) < 0 {
-			n++
-		}
-		from := max(n-pageRoots, 0)
-		out, more = w.rootViews(c.roots[from:n]), from > 0
+	c := w.channel(channel)
+	if c == nil || !c.members[w.me().ID] {
+		return []*messageView{}, false
 	}
-	writeJSON(rw, http.StatusOK, map[string]any{"messages": out, "more": more})
+	n := 0
+	for n < len(c.roots) && compareTS(c.roots[n].TS, before) < 0 {
+		n++
+	}
+	from := max(n-pageRoots, 0)
+	return w.rootViews(c.roots[from:n]), from > 0
 }
 
 // serveEvents streams changes to the page.

@@ -46,6 +46,7 @@ function onChange(c) {
   const m = c.message;
   if (!m) return;
   const fresh = c.kind === "message" && !c.before;
+  if (fresh && !touched && !inChannel(current).length) openChannel(m.channel); // where something happens
   const seen = m.channel === current && document.visibilityState === "visible";
   if (fresh && !seen && !isReply(m)) {
     unread.set(m.channel, (unread.get(m.channel) || 0) + 1);

@@ -62,7 +62,7 @@ const kinds = {
     if (b.accessory) box.append(el("div", { class: "accessory" }, control(b.accessory, ctx)));
     return box;
   },
-  header: (b, ctx) => el("h3", { class: "block-header" }, textNode(b.text, ctx)),
+  header: (b, ctx) => el("h2", { class: "block-header" }, textNode(b.text, ctx)),
   divider: () => el("hr"),
   context: (b, ctx) =>
     el("div", { class: "context" }, ...list(b.elements).map((e) => el("span", {}, e.type === "image" ? imageNote(e) : textNode(e, ctx)))),

@@ -84,7 +84,7 @@ function threadButton(m, options) {
   }
   if (!m.reply_count) return [];
   const n = m.reply_count;
-  return [el("button", { class: "replies", type: "button", onclick: () => options.openThread(m), "aria-label": `${n} ${n === 1 ? "reply" : "replies"}, open the thread` },
+  return [el("button", { class: "replies", type: "button", onclick: () => options.openThread(m) },
     avatar(store.users.get(store.bot)),
     el("strong", {}, `${n} ${n === 1 ? "reply" : "replies"}`),
     el("span", { class: "last" }, `Last reply ${m.latest_reply ? ago(tsDate(m.latest_reply)) : ""}`),
