@@ -3,7 +3,6 @@ package slackfake
 import (
 	"encoding/json"
 	"slices"
-	"time"
 )
 
 // Message is one message of a channel, a thread or, if Ephemeral, of one
@@ -187,12 +186,6 @@ func keepLast[T any](s []T, n int) []T {
 		return slices.Delete(s, 0, len(s)-n)
 	}
 	return s
-}
-
-// tsTime returns the time that a ts names, UTC.
-func tsTime(ts string) time.Time {
-	sec, micro := splitTS(ts)
-	return time.Unix(sec, micro*1000).UTC()
 }
 
 // dropEphemeral takes an ephemeral off its reader's screen.
