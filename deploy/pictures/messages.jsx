@@ -67,7 +67,7 @@ function sheet(group, { theme, width, columns }) {
   return `<!doctype html><meta charset="utf-8"><style>${style}
     body { margin: 0; background: ${ground}; font-family: Lato, sans-serif; columns: ${columns}; column-gap: 0; }
     figure { margin: 0; padding: 10px 14px 16px; border: solid ${soft}55; border-width: 0 1px 1px 0; width: ${width}px; box-sizing: border-box; break-inside: avoid; }
-    figure * { min-width: 0 !important; overflow-wrap: anywhere !important; }
+    figure [class*="--blocks"] *, .bar * { min-width: 0 !important; overflow-wrap: anywhere !important; }
     figure pre { white-space: pre-wrap !important; }
     figcaption { padding-bottom: 8px; font: 12px sans-serif; color: ${soft}; }
     .bar { margin: 2px 0 0 46px; padding-left: 10px; border-left: 4px solid; border-radius: 2px; }
