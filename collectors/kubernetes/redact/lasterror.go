@@ -1,18 +1,19 @@
 package redact
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 )
 
 var (
 	ansi  = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
-	frame = regexp.MustCompile(`^\s+at |^\s+File "|^\s*goroutine \d+ \[|^\s+\S+\.(?:go|rs|py|js|ts|java|rb|c|cc|cpp):\d+|^created by |^\s+\.\.\. \d+ more|^\s*\d+: 0x|^\s*#\d+ |^note: run with|^[\w./*()-]+\(0x[0-9a-f, .x]*\)$|^[\w./-]+\.[\w.()*]+\(.*\)$|^exit status \d+$`)
+	frame = regexp.MustCompile(`^\s+at |^\s+File "|^\s*goroutine \d+ \[|^\s+\S+\.(?:go|rs|py|js|ts|java|rb|c|cc|cpp):\d+|^created by |^\s+\.\.\. \d+ more|^\s*\d+: 0x|^\s*#\d+ |^note: run with|^[\w./*()-]+\(0x[0-9a-f, .x]*\)$|^[\w./-]+\.[\w.()*]+\(.*\)$|^exit status \d+$|^\s*--- End of `)
 
 	deadly    = regexp.MustCompile(`^panic: |^fatal error: |\bpanicked at\b|(?i)^fatal\b|\bFATAL\b|(?i)level"?[=:]\s*"?(?:fatal|panic|critical)|(?i)severity"?[=:]\s*"?(?:fatal|critical)|(?i)segmentation fault|^F\d{4} |^Caused by: `)
 	thrown    = regexp.MustCompile(`^(?:Uncaught |Unhandled )?[\w.$]*(?:Error|Exception)\b(?:: | \[|$)|^Exception in thread|(?i)\bunhandled (?:exception|rejection|promise)|^Error: `)
 	reported  = regexp.MustCompile(`\bERROR\b|\[error\]|(?i)level"?[=:]\s*"?err|(?i)severity"?[=:]\s*"?err|^E\d{4} |^(?i:error)[:\s]`)
-	mentioned = regexp.MustCompile(`(?i)\b(?:error|exception|failed|failure|fatal|panic|cannot|can't|could not|couldn't|unable to|denied|refused|forbidden|invalid|missing|not found|no such|out of memory|timed out|timeout|unreachable)\b`)
+	mentioned = regexp.MustCompile(`(?i)\b(?:error|exception|failed|failure|fatal|panic|cannot|can't|could not|couldn't|unable to|denied|refused|forbidden|invalid|missing|not found|no such|out of memory|timed out|deadline exceeded|unreachable)|(?i)i/o timeout|timeout (?:after|exceeded|waiting)\b`)
 	unharmed  = regexp.MustCompile(`(?i)\b(?:0|no|without) (?:errors?|failures?)\b|"?err(?:or)?"?[=:]\s*(?:null|nil|none|""|<nil>)|(?i)level"?[=:]\s*"?(?:info|debug|trace)|(?i)severity"?[=:]\s*"?(?:info|debug|default|notice)`)
 )
 
@@ -31,6 +32,9 @@ func LastError(lines []string) string {
 		return ""
 	}
 	line := plain(lines[best])
+	if line[0] == '{' {
+		return spoken(line)
+	}
 	if strings.HasSuffix(line, ":") && best+1 < len(lines) { // the words follow on the next line
 		if next := plain(lines[best+1]); next != "" && !frame.MatchString(next) {
 			line += " " + strings.TrimSpace(next)
@@ -56,6 +60,32 @@ func errorRank(line string) int {
 		return 1
 	}
 	return 0
+}
+
+// spoken returns what a line of JSON says: its message and its error.
+func spoken(line string) string {
+	var fields map[string]any
+	if json.Unmarshal([]byte(line), &fields) != nil {
+		return line
+	}
+	first := func(names ...string) string {
+		for _, n := range names {
+			if s, ok := fields[n].(string); ok && s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	message, err := first("message", "msg", "event", "log"), first("error", "err", "exception", "reason")
+	switch {
+	case message == "" && err == "":
+		return line
+	case err == "" || strings.Contains(message, err):
+		return plain(message)
+	case message == "":
+		return plain(err)
+	}
+	return plain(message + ": " + err)
 }
 
 // plain returns a line without colours and trailing space, bounded to what a
