@@ -59,7 +59,7 @@ try {
   await page.keyboard.press("ArrowDown");
   await until(() => document.activeElement?.innerText === "two");
   await page.keyboard.press("Enter");
-  await until(() => document.querySelector(".menu").hidden);
+  await until(() => document.querySelector(".menu").hidden && !document.querySelector("[aria-busy]"));
   await page.focus(`[data-ts="${root.ts}"] .actions > button`);
   await page.keyboard.press("Enter");
   await until(() => !document.querySelector("[aria-busy]"));
