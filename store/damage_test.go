@@ -124,10 +124,28 @@ func TestDamagedFolder(t *testing.T) {
 		}
 		truncate(t, filepath.Join(dir, "MANIFEST"), 16)
 		s := open(t, dir)
-		if d := s.Damage(); len(d) != 1 || d[0] != "the journal holds 40 revisions, 240 were saved; the others are lost with a damaged file" {
+		if d := s.Damage(); len(d) != 2 || d[0] != "the journal holds 40 revisions, 240 were saved; the others are lost with a damaged file" || !strings.Contains(d[1], "is not listed in MANIFEST") {
 			t.Errorf("damage %q", d)
 		}
 		only(t, dir, "*.sst.set-aside")
+	})
+	t.Run("table left over by a kill", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+			t.Fatal(err)
+		}
+		table, err := os.ReadFile(only(t, dir, "*.sst"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "000777.sst"), string(table))
+		s := open(t, dir)
+		if got, _ := readAll(t, s); len(got) != len(journal)+1 || len(s.Damage()) > 0 {
+			t.Errorf("%d revisions, damage %q", len(got), s.Damage())
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "000777*")); len(left) > 0 {
+			t.Errorf("still there: %q", left)
+		}
 	})
 	for _, pattern := range []string{"MANIFEST", "KEYREGISTRY", "*.sst", "*.mem", "*.vlog", "DISCARD"} {
 		for how, spoil := range spoils {

@@ -17,7 +17,7 @@
 // healthy folder is skipped, logged and listed by [Store.Damage]. A story too
 // large to keep whole is cut and says so itself (see [Store.Append]). The store
 // never deletes a damaged file: it is copied or renamed beside the good ones
-// until its content would be past retention anyway. What can't be seen from
+// (*.set-aside) until its content would be past retention anyway. What can't be seen from
 // inside is a loss that leaves a consistent older state, such as a folder put
 // back from an old copy.
 //
@@ -58,5 +58,6 @@
 // rows and new index rows go first, in as many transactions as they need, above
 // the Seq that "m seq" holds and so visible to nobody; the next transaction
 // writes heads, history and "m seq" and makes all of it visible at once; index
-// rows that have outlived their reason go last. Opening the store removes what an append that was cut short left.
+// rows that have outlived their reason go last. Opening the store removes the journal rows that
+// an append cut short has left, and the next sweep its index rows.
 package store

@@ -180,15 +180,30 @@ func (s *Store) inspectManifest(files []string) error {
 		}
 		s.report("file %s ended in the middle of an entry and was cut by %d bytes; it is kept as %s", badger.ManifestFilename, cut, badger.ManifestFilename+asideSuffix)
 	}
-	// A kill during a flush or a compaction leaves tables that are not listed
-	// yet, or no longer, whose content is elsewhere. If it is not, the count of
-	// journal rows will tell.
 	for _, name := range unlisted {
 		path := filepath.Join(dir, name)
 		if err := os.Rename(path, path+asideSuffix); err != nil {
 			return damaged(dir, "file %s is not listed in %s and can't be set aside: %v", name, badger.ManifestFilename, err)
 		}
-		s.log.Warn("table is not listed, as after a kill during compaction; set aside", "file", name, "kept", name+asideSuffix)
+	}
+	s.unlisted = unlisted
+	return nil
+}
+
+// settleUnlisted ends what inspectManifest began. A kill during a flush or a
+// compaction leaves tables that are not listed yet, or no longer, whose content
+// is elsewhere: where the journal is whole they are removed, otherwise kept.
+func (s *Store) settleUnlisted(lost bool) error {
+	for _, name := range s.unlisted {
+		aside := filepath.Join(s.opts.Dir, name+asideSuffix)
+		if lost {
+			s.report("file %s is not listed in %s; it is kept as %s", name, badger.ManifestFilename, filepath.Base(aside))
+			continue
+		}
+		if err := os.Remove(aside); err != nil {
+			return err
+		}
+		s.log.Info("removed a table that a kill during compaction left over", "file", name)
 	}
 	return nil
 }

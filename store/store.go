@@ -54,12 +54,13 @@ func (o *Options) validate() error {
 
 // Store is an open store. Its methods may be called from any goroutine.
 type Store struct {
-	opts    Options
-	db      *badger.DB
-	log     *slog.Logger
-	damage  damageList
-	metrics metrics
-	space   func(dir string) (free uint64, known bool) // of the disk
+	opts     Options
+	db       *badger.DB
+	log      *slog.Logger
+	damage   damageList
+	metrics  metrics
+	unlisted []string                                   // tables that inspect set aside
+	space    func(dir string) (free uint64, known bool) // of the disk
 
 	gate    sync.RWMutex // held for reading by every call, for writing by Close
 	closed  chan struct{}
@@ -149,6 +150,9 @@ func (s *Store) begin(lost bool) error {
 	if rows != counted {
 		lost = true
 		s.report("the journal holds %d revisions, %d were saved; the others are lost with a damaged file", rows, counted)
+	}
+	if err := s.settleUnlisted(lost); err != nil {
+		return fmt.Errorf("open store: %w", err)
 	}
 	if lost {
 		last += lostSeqs
