@@ -96,6 +96,8 @@ func demo(ctx context.Context, o demoOptions) (err error) {
 
 	workspace, url, err := startWorkspace(parts, o.listen, slackfake.Options{
 		Team: "Demo", CreateChannels: true, Now: clock.now, Log: o.log,
+		// The recorded namespace says that its stories are told to #shop.
+		Channels: []slackfake.Channel{{Name: "shop", Topic: "Shop: checkout and catalog"}, {Name: "incidents", Topic: "Stories that belong to no other channel"}},
 	})
 	if err != nil {
 		return err
@@ -149,7 +151,7 @@ func demo(ctx context.Context, o demoOptions) (err error) {
 	if err := settled(ctx, b, parts.Failed()); err != nil || ctx.Err() != nil {
 		return err
 	}
-	workspace.SetStatus("The incident is over. Try /tapio story, /tapio list or the buttons.", -1)
+	workspace.SetStatus("The incident is over. Try the buttons, /tapio list or /tapio story checkout.", -1)
 	line.end("The incident is over.")
 	if o.once {
 		return nil

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 // one session; $WORK/demo.jsonl.gz is the recording that the demo plays.
 //
 // Beside the usual commands, "exits N COMMAND…" runs a command that must end
-// with exit code N.
+// with exit code N, and "cut FILE N" takes N bytes off the end of a file.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
@@ -28,8 +28,18 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir) // no kubeconfig of the machine
 			return os.WriteFile(filepath.Join(e.WorkDir, "demo.jsonl.gz"), demoRecording, 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "cut": cut},
 	})
+}
+
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data[:len(data)-n]), 0o600))
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

@@ -16,6 +16,8 @@ type looked struct {
 	all   int
 	read  int    // objects of dumps, before they are counted
 	from  string // the file they come from
+
+	damaged bool // part of it could not be read
 }
 
 // reading is told how far the reading of dumps is.

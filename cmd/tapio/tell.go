@@ -48,7 +48,7 @@ wrote ("-" is standard input), or the folder that "kubectl cluster-info dump
 -A --output-directory DIR" wrote, logs included.
 
 The exit code is 0 where nothing is wrong, 2 where stories were told, 1 after an
-error.`,
+error or where nothing wrong was found in a dump that is damaged.`,
 		Example: `  tapio tell
   kubectl get pods,events,deploy,rs,svc,endpointslices,nodes -A -o json | tapio tell -
   tapio tell ./cluster-dump -o markdown`,
@@ -63,6 +63,10 @@ error.`,
 			stories, looked, err := tell(cmd.Context(), o)
 			if err != nil {
 				return fmt.Errorf("tell: %w", err)
+			}
+			if len(stories) == 0 && looked.damaged {
+				// Half a dump can't give the all-clear.
+				return fmt.Errorf("tell: no story in what could be read (%s); the warnings say what is missing", looked)
 			}
 			if len(stories) == 0 && out == "text" {
 				_, err := fmt.Fprintf(t.out, "Nothing wrong: looked at %s.\n", looked)
@@ -122,6 +126,9 @@ func tellLive(ctx context.Context, o tellOptions, e *engine.Engine, saw *looked)
 	if err != nil {
 		return time.Time{}, err
 	}
+	for _, m := range collector.Missing() {
+		fmt.Fprintf(o.err, "warning: can't read %s\n", m)
+	}
 	parts := lifecycle.New()
 	defer func() { err = errors.Join(err, parts.Stop(stopTimeout)) }()
 	in := make(chan tapio.Observation, 1024) // as in startWatch; nobody reads it after the end
@@ -167,6 +174,7 @@ func tellDumps(ctx context.Context, o tellOptions, e *engine.Engine, saw *looked
 	}
 	for _, w := range result.Warnings {
 		fmt.Fprintf(o.err, "warning: %s\n", w)
+		saw.damaged = true
 	}
 	for i := range result.Observations {
 		saw.count(&result.Observations[i])
