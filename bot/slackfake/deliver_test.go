@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +33,16 @@ type bot struct {
 	t      *testing.T
 	secret string
 	answer func(form slack.SlashCommand) string
+
+	mu     sync.Mutex
 	clicks []slack.InteractionCallback
+}
+
+// clicked returns the clicks so far.
+func (b *bot) clicked() []slack.InteractionCallback {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.clicks)
 }
 
 func (b *bot) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -50,6 +61,8 @@ func (b *bot) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		if err := json.Unmarshal([]byte(r.FormValue("payload")), &c); err != nil {
 			b.t.Errorf("payload: %v", err)
 		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.clicks = append(b.clicks, c)
 		return
 	}
@@ -109,7 +122,8 @@ func TestSignedClicks(t *testing.T) {
 		if err := w.Click(t.Context(), tc.action); err != nil {
 			t.Fatal(err)
 		}
-		c := b.clicks[len(b.clicks)-1]
+		clicks := b.clicked()
+		c := clicks[len(clicks)-1]
 		a := c.ActionCallback.BlockActions[0]
 		got := fmt.Sprintf("%s %s %s / %s %v", a.ActionID, a.BlockID, a.Value+a.SelectedOption.Value, c.Container.Type, c.Container.AttachmentID)
 		if got != tc.want || c.User.ID != w.UserID("you") || c.Message.Timestamp != ts || c.Container.ChannelID != in || a.ActionTs == "" {
@@ -177,7 +191,7 @@ func TestResponseURL(t *testing.T) {
 	if err := w.Click(t.Context(), Action{User: "you", Channel: "incidents", TS: ts, ActionID: "ack"}); err != nil {
 		t.Fatal(err)
 	}
-	u := b.clicks[0].ResponseURL
+	u := b.clicked()[0].ResponseURL
 	respond := func(body string) string {
 		resp, err := http.Post(u, "application/json", strings.NewReader(body))
 		if err != nil {
@@ -208,7 +222,7 @@ func TestResponseURL(t *testing.T) {
 	if err := w.Click(t.Context(), Action{User: "you", Channel: "incidents", TS: post(t, w, append(buttons, "channel", "incidents")...), ActionID: "ack"}); err != nil {
 		t.Fatal(err)
 	}
-	u = strings.Replace(b.clicks[1].ResponseURL, "http://localhost", srv.URL, 1)
+	u = strings.Replace(b.clicked()[1].ResponseURL, "http://localhost", srv.URL, 1)
 	clock.now = clock.now.Add(responseLife + time.Second)
 	if got := respond(`{"text":"late"}`); !strings.Contains(got, "expired_url") {
 		t.Errorf("after 30 minutes: %s", got)

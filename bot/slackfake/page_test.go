@@ -225,7 +225,7 @@ func TestPageCommandsAndClicks(t *testing.T) {
 		t.Errorf("plain text: %s", got)
 	}
 	ts := post(t, w, append(buttons, "channel", in)...)
-	if got := say("/page/click", `{"channel":"`+in+`","ts":"`+ts+`","action_id":"ack","block_id":"low"}`); got != "{}" || len(b.clicks) != 1 {
+	if got := say("/page/click", `{"channel":"`+in+`","ts":"`+ts+`","action_id":"ack","block_id":"low"}`); got != "{}" || len(b.clicked()) != 1 {
 		t.Errorf("click: %s", got)
 	}
 	if got := say("/page/click", `{"channel":"`+in+`","ts":"`+ts+`","action_id":"nothing"}`); !strings.Contains(got, "no such element") {

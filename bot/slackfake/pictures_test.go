@@ -44,7 +44,7 @@ func TestPageBehaves(t *testing.T) {
 	b.answer = func(c slack.SlashCommand) string { return "answer to " + c.Text }
 	node(t, w, "behaviour.mjs", srv.URL)
 	var got []string
-	for _, c := range b.clicks {
+	for _, c := range b.clicked() {
 		a := c.ActionCallback.BlockActions[0]
 		got = append(got, a.ActionID+" "+a.Value+a.SelectedOption.Value)
 	}
