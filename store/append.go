@@ -18,8 +18,8 @@ import (
 // A revision that was saved before, told by story ID and revision number, is not
 // saved again: what was saved the first time comes back, with its Seq. A revision
 // lower than the newest that was never saved is [ErrStale], and one that
-// [tapio.Story.Validate] refuses, or that is only suspected, is an error too;
-// both name the story.
+// [tapio.Story.Validate] refuses, or that is only suspected, is [ErrInvalid];
+// both errors name the story.
 //
 // A story of more than 256 KiB compressed, or 4 MiB as JSON, is shortened: long
 // texts are cut and say so, long lists keep their first and last entries, and a
@@ -102,7 +102,7 @@ type pending struct {
 
 func (b *batch) add(story *tapio.Story) (tapio.Revision, error) {
 	if err := checkStory(story); err != nil {
-		return tapio.Revision{}, err
+		return tapio.Revision{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	p, err := b.pending(story.ID)
 	if err != nil {

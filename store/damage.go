@@ -19,6 +19,8 @@ var (
 	// ErrStale is returned for a revision that is lower than the newest one and
 	// was never saved.
 	ErrStale = errors.New("older than the newest revision")
+	// ErrInvalid is returned for a story that can't be saved and never will be.
+	ErrInvalid = errors.New("story can't be saved")
 	// ErrTooLarge is returned for a story that can't be kept even after it was
 	// cut, and for a write that is too large for one transaction.
 	ErrTooLarge = errors.New("too large to save")

@@ -58,6 +58,7 @@
 // rows and new index rows go first, in as many transactions as they need, above
 // the Seq that "m seq" holds and so visible to nobody; the next transaction
 // writes heads, history and "m seq" and makes all of it visible at once; index
-// rows that have outlived their reason go last. Opening the store removes the journal rows that
-// an append cut short has left, and the next sweep its index rows.
+// rows that have outlived their reason go last. Opening the store removes the
+// journal rows that an append cut short has left, and the next sweep its index
+// rows.
 package store

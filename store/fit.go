@@ -23,7 +23,7 @@ type cut struct{ text, list int }
 func (e *encoder) story(s *tapio.Story) (record []byte, kept *tapio.Story, err error) {
 	raw, err := json.Marshal(s)
 	if err != nil {
-		return nil, nil, fmt.Errorf("story %s: %w", s.ID, err)
+		return nil, nil, fmt.Errorf("%w: story %s: %w", ErrInvalid, s.ID, err)
 	}
 	if record, err := e.within(raw); record != nil || err != nil {
 		return record, s, err
