@@ -237,181 +237,6 @@ func (e *Engine) askForLog(inc *incident, ev *tapio.Event) {
 	e.wants = append(e.wants, tapio.Want{Kind: tapio.WantLog, Entity: ev.Entity, Previous: ev.Int(tapio.AttrRestarts) > 0})
 }
 
-// diagnose chooses the finding that explains the incident best.
-func (e *Engine) diagnose(inc *incident) {
-	all := slices.SortedFunc(maps.Values(inc.findings), func(a, b *diagnosis.Finding) int {
-		if c := a.Compare(b); c != 0 {
-			return c
-		}
-		return a.Subject.Compare(b.Subject)
-	})
-	if len(all) == 0 {
-		return
-	}
-	inc.against = map[*diagnosis.Finding]string{}
-	for _, f := range all {
-		if g := explainedAway(f, all, e.weight); g != nil {
-			inc.against[f] = "explained by: " + g.Template.Name
-		} else if e.starting(f) {
-			inc.against[f] = "its pods are ready, or still starting"
-		}
-	}
-	for _, f := range all {
-		if inc.against[f] == "" && e.overtaken(f, all, inc.against) {
-			inc.against[f] = "no longer so: the container or pod has got past it"
-		}
-	}
-	was := inc.chosen
-	best := all[0]
-	if i := slices.IndexFunc(all, func(f *diagnosis.Finding) bool { return inc.against[f] == "" }); i >= 0 {
-		best = all[i]
-	}
-	if was != nil && (inc.against[best] != "" || best.Template.IsSymptom() && !was.Template.IsSymptom()) {
-		// Nothing better than what was believed last: that stays.
-		for _, f := range all {
-			if f.Template == was.Template && f.Subject == was.Subject {
-				best = f
-			}
-		}
-	}
-	if inc.status == tapio.StatusSuspected {
-		inc.onset = best.First
-	}
-	inc.chosen = best
-	if was == nil || was.Template != best.Template || was.CauseEntity != best.CauseEntity {
-		inc.fresh = true
-		if inc.status == tapio.StatusSuspected {
-			inc.found = e.now // each cause is held back for its own time
-		}
-		inc.addRoles(best)
-		if was != nil && inc.status == tapio.StatusOpen && was.Template.Cause != best.Template.Cause {
-			inc.addNews(tapio.News{
-				Kind: tapio.NewsCause, Time: best.First,
-				Was: string(was.Template.Cause), Now: string(best.Template.Cause), Evidence: inc.evidenceIDs(best),
-			})
-		}
-	}
-}
-
-// explainedAway returns the finding that explains so much of f's evidence on
-// the same container that what is left would not match: the exit that follows
-// a kill for a failed probe says nothing of its own.
-func explainedAway(f *diagnosis.Finding, all []*diagnosis.Finding, weight func(*tapio.Event) int) *diagnosis.Finding {
-	for _, g := range all {
-		if g == f {
-			continue
-		}
-		for _, x := range g.Template.Explains {
-			min, asked := f.Template.Requires(tapio.EventType(x.Symptom))
-			if x.Over != "self" || !asked {
-				continue
-			}
-			left := 0
-			for _, ev := range f.Evidence {
-				if ev.Type == tapio.EventType(x.Symptom) && !follows(ev, g) {
-					left += weight(ev)
-				}
-			}
-			if left < min {
-				return g
-			}
-		}
-	}
-	return nil
-}
-
-// killGrace is how long after a kill the exit may come: the longest
-// termination grace period that people use, with a margin.
-const killGrace = 90 * time.Second
-
-// follows reports whether the event came on the same container within the
-// grace after one of the finding's, or together with it.
-func follows(ev *tapio.Event, g *diagnosis.Finding) bool {
-	for _, k := range g.Evidence {
-		same := k.Entity.Object() == ev.Entity.Object() && (k.Entity.Container == ev.Entity.Container || k.Entity.Container == "")
-		if d := ev.Time.Sub(k.Time); same && d >= -5*time.Second && d <= killGrace {
-			return true
-		}
-	}
-	return false
-}
-
-// overtaken reports whether everything the finding rests on has moved past it,
-// while a newer finding has not.
-func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, against map[*diagnosis.Finding]string) bool {
-	newer := false
-	for _, g := range all {
-		newer = newer || g != f && against[g] == "" && g.Last.After(f.Last) && !g.Template.IsSymptom()
-	}
-	if !newer {
-		return false
-	}
-	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && e.holds(ev) {
-			return false
-		}
-	}
-	return true
-}
-
-// starting reports whether the finding rests on pods alone that may be slow to
-// start: each is ready by now, gone, or within its grace.
-func (e *Engine) starting(f *diagnosis.Finding) bool {
-	grace := time.Duration(f.Template.StartupGrace)
-	if grace == 0 {
-		return false
-	}
-	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && e.outlasts(ev, grace) {
-			return false
-		}
-	}
-	return true
-}
-
-// outlasts reports whether the event is about more than a pod's start: its pod
-// is there, not ready, and past its grace.
-func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
-	if ev.Entity.Kind != tapio.KindPod {
-		return true
-	}
-	s := e.graph.State(ev.Entity)
-	return e.graph.Exists(ev.Entity) && s.Pod != nil && !s.Pod.Ready && !e.graph.Starting(ev.Entity, e.now, grace)
-}
-
-// holds reports whether what the event says may still be so.
-func (e *Engine) holds(ev *tapio.Event) bool {
-	if ev.Entity.Kind != tapio.KindPod {
-		return true
-	}
-	if !e.graph.Exists(ev.Entity) {
-		return false
-	}
-	p := e.graph.State(ev.Entity).Pod
-	switch ev.Type {
-	case tapio.PodUnschedulable:
-		return p != nil && !p.Scheduled
-	case tapio.ContainerWaiting:
-		for _, c := range p.Containers {
-			if c.Name == ev.Entity.Container {
-				return c.State == "waiting"
-			}
-		}
-	}
-	return true
-}
-
-// evidenceIDs names the cited evidence of what the finding must see.
-func (inc *incident) evidenceIDs(f *diagnosis.Finding) []string {
-	var out []string
-	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && inc.cited[ev.ID] && len(out) < 10 {
-			out = append(out, ev.ID)
-		}
-	}
-	return out
-}
-
 // failing reports whether anything affected is not well now. regardless leaves
 // out the grace for pods that start.
 func (e *Engine) failing(inc *incident, regardless bool) bool {
@@ -427,7 +252,7 @@ func (e *Engine) failing(inc *incident, regardless bool) bool {
 		return true
 	}
 	isJob := inc.subject.Kind == tapio.KindJob || inc.subject.Kind == tapio.KindCronJob // whose tries may fail
-	if _, exits := t.Requires(tapio.ContainerExit); exits && !regardless && !isJob {
+	if t.Loops() && !regardless && !isJob {
 		// Between two crashes a container may look well.
 		return e.looping(inc) && e.now.Sub(inc.lastBad) < e.quiet(inc)
 	}
@@ -440,12 +265,22 @@ func (e *Engine) looping(inc *incident) bool {
 	if inc.chosen.Count < 2 {
 		return false
 	}
+	return !e.lastFailure(inc).IsZero()
+}
+
+// lastFailure is when a container that still exists last failed in a way that
+// the chosen template counts; zero where it counts no such failures.
+func (e *Engine) lastFailure(inc *incident) time.Time {
+	var last time.Time
+	if !inc.chosen.Template.Loops() {
+		return last
+	}
 	for _, ev := range inc.chosen.Evidence {
-		if ev.Type == tapio.ContainerExit && e.graph.Exists(ev.Entity) {
-			return true
+		if _, asked := inc.chosen.Template.Requires(ev.Type); asked && e.graph.Exists(ev.Entity) {
+			last = maxTime(last, ev.Time)
 		}
 	}
-	return false
+	return last
 }
 
 // onlyStarting reports whether all that is not ready of the entity is pods that

@@ -109,7 +109,7 @@ func (e *Engine) watch(inc *incident, at time.Time) []tapio.Story {
 		// Not everything has been listed again since the restart.
 	case inc.well.IsZero():
 		inc.well = at
-	case at.Sub(inc.well) >= e.quiet(inc) && at.Sub(e.lastExit(inc)) >= e.quiet(inc):
+	case at.Sub(inc.well) >= e.quiet(inc) && at.Sub(e.lastFailure(inc)) >= e.quiet(inc):
 		return []tapio.Story{e.resolve(inc, at)}
 	}
 	if len(inc.news) > 0 || inc.severity != inc.last.Severity || inc.fresh && at.Sub(inc.emitted) >= growthInterval {
@@ -130,17 +130,6 @@ func (e *Engine) restoring(inc *incident, at time.Time) bool {
 		}
 	}
 	return false
-}
-
-// lastExit is when a container that still exists last failed.
-func (e *Engine) lastExit(inc *incident) time.Time {
-	var last time.Time
-	for _, ev := range inc.chosen.Evidence {
-		if ev.Type == tapio.ContainerExit && e.graph.Exists(ev.Entity) {
-			last = maxTime(last, ev.Time)
-		}
-	}
-	return last
 }
 
 func maxTime(a, b time.Time) time.Time {

@@ -273,6 +273,17 @@ func standingOrder(s tapio.Standing) int {
 // IsSymptom reports whether the template names what hurts, not why.
 func (t *Template) IsSymptom() bool { return t.Rank == tapio.RankSymptom }
 
+// Loops reports whether what the template counts comes and goes: a container
+// that ends or is killed again and again may look well in between.
+func (t *Template) Loops() bool {
+	if _, ok := t.Requires(tapio.ContainerExit); ok {
+		return true
+	}
+	return slices.ContainsFunc(t.Explains, func(x tapio.Explanation) bool {
+		return x.Symptom == string(tapio.ContainerExit) && x.Over == "self" && t.Rank == tapio.RankProbe
+	})
+}
+
 // Types returns the event types that the template must see.
 func (t *Template) Types() []tapio.EventType {
 	var out []tapio.EventType
