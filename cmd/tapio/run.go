@@ -200,13 +200,13 @@ func run(ctx context.Context, o runOptions) (err error) {
 func saver(journal *store.Store, log *slog.Logger) func(context.Context, []tapio.Story) error {
 	return func(ctx context.Context, stories []tapio.Story) error {
 		_, err := journal.Append(ctx, stories)
-		if !errors.Is(err, store.ErrStale) && !errors.Is(err, store.ErrTooLarge) {
+		if !refused(err) {
 			return err
 		}
 		for _, s := range stories {
 			_, err := journal.Append(ctx, []tapio.Story{s})
 			switch {
-			case errors.Is(err, store.ErrStale), errors.Is(err, store.ErrTooLarge):
+			case refused(err):
 				log.Error("the store refuses a revision", "story", s.ID, "revision", s.Revision, "title", s.Title, "err", err)
 			case err != nil:
 				return err
@@ -214,6 +214,12 @@ func saver(journal *store.Store, log *slog.Logger) func(context.Context, []tapio
 		}
 		return nil
 	}
+}
+
+// refused reports whether the journal will never take the story, however often
+// it is tried.
+func refused(err error) bool {
+	return errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalid)
 }
 
 // keyListed is the ledger's record of the first complete listing.
