@@ -12,10 +12,8 @@ export class Pane {
     Object.assign(this, { scroll, list, jump, draw, empty });
     this.nodes = new Map(); // ts → {message, node}
     this.following = true;
-    scroll.addEventListener("scroll", () => {
-      this.following = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < nearEnd;
-      if (this.following && jump) jump.hidden = true;
-    });
+    this.top = 0; // where the pane was last put
+    scroll.addEventListener("scroll", () => this.look());
     jump?.addEventListener("click", () => this.stick());
     new ResizeObserver(() => this.following && this.toEnd()).observe(list);
   }
@@ -24,6 +22,7 @@ export class Pane {
   // edited; anew: forget what was there; keep: hold the place when older
   // messages come in above; divider: {after, text}.
   show(messages, { changed = "", anew = false, keep = false, divider = null } = {}) {
+    if (this.scroll.scrollTop < this.top - 1) this.look(); // scrolled up, and not heard of yet
     const before = this.scroll.scrollHeight;
     const had = this.nodes;
     this.nodes = new Map();
@@ -68,8 +67,17 @@ export class Pane {
     }
   }
 
+  // look sees whether the person reads the end.
+  look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroll;
+    this.following = scrollHeight - scrollTop - clientHeight < nearEnd;
+    this.top = scrollTop;
+    if (this.following && this.jump) this.jump.hidden = true;
+  }
+
   toEnd() {
     this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.top = this.scroll.scrollTop;
   }
 
   // stick goes to the end and follows from there.
