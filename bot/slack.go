@@ -85,8 +85,9 @@ func verdictOf(name string) verdict {
 
 // api speaks with Slack's Web API. Its methods are safe for concurrent use.
 type api struct {
-	client *slack.Client
-	log    *slog.Logger
+	client   *slack.Client
+	log      *slog.Logger
+	channels directory
 }
 
 // sent is where a message ended up.
@@ -174,40 +175,6 @@ func (a *api) find(ctx context.Context, channel, thread, nonce string, since tim
 		}
 	}
 	return sent{}, false, nil
-}
-
-// channelID looks up a channel by its name, without "#"; "" where the bot
-// can't see one of that name.
-func (a *api) channelID(ctx context.Context, name string) (string, error) {
-	for _, types := range [][]string{{"public_channel", "private_channel"}, {"public_channel"}} {
-		id, err := a.listFor(ctx, name, types)
-		if v, reason, _ := judge(err); v == callToken && reason == "missing_scope" {
-			continue // without groups:read only public channels can be listed
-		}
-		return id, err
-	}
-	return "", nil // names can't be looked up: Slack takes them in posts all the same
-}
-
-func (a *api) listFor(ctx context.Context, name string, types []string) (string, error) {
-	cursor := ""
-	for {
-		page, next, err := a.client.GetConversationsContext(ctx, &slack.GetConversationsParameters{
-			Cursor: cursor, Limit: 1000, Types: types, ExcludeArchived: false,
-		})
-		if err != nil {
-			return "", fmt.Errorf("list channels: %w", err)
-		}
-		for i := range page {
-			if page[i].Name == name || page[i].NameNormalized == name {
-				return page[i].ID, nil
-			}
-		}
-		if next == "" {
-			return "", nil
-		}
-		cursor = next
-	}
 }
 
 // join makes the bot a member of a public channel.
