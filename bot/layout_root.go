@@ -133,7 +133,7 @@ func (sc *scene) resolved() message {
 		Fallback: "resolved",
 	}
 	lines := []string{fmt.Sprintf(":white_check_mark: %s — resolved in *%s*", bold(titleOf(s), budgetTitle), took)}
-	for _, l := range [][2]string{{"Cause", s.RootCause}, {"Fix", s.Resolution}} {
+	for _, l := range [][2]string{{"Cause", strings.TrimSpace(s.RootCause + " " + beganAfter(s))}, {"Fix", s.Resolution}} {
 		if text := escape(l[1], budgetSentence); text != "" {
 			lines = append(lines, "*"+l[0]+":* "+text)
 		}
@@ -152,6 +152,19 @@ func (sc *scene) resolved() message {
 			"began "+clock(s.Timestamp, s.Resolved), gaps(s), sc.pointers(), reference(s)),
 	}
 	return m
+}
+
+// beganAfter is the sentence of the summary that tells of the change before
+// the story began, or "".
+func beganAfter(s *tapio.Story) string {
+	if s.Trigger != nil {
+		for _, sentence := range s.Summary {
+			if len(sentence.Evidence) == 1 && sentence.Evidence[0] == s.Trigger.Evidence {
+				return sentence.Text
+			}
+		}
+	}
+	return ""
 }
 
 func (sc *scene) absorbed() message {
