@@ -32,6 +32,7 @@ type bed struct {
 	testbed    string            // folder of the test cluster's scripts
 	path       string            // PATH with kubectl and cluster
 	nodes      map[string]string // role → node; empty on a cluster that isn't ours
+	lock       *os.File          // held while our cluster is up
 }
 
 // shared is what TestMain made for the tests.
@@ -125,6 +126,17 @@ func (b *bed) up(ctx context.Context) error {
 		"taint": "node-4", // is tainted, and drained
 	}
 	b.kubeconfig = filepath.Join("/var/tmp/testbed", clusterName, "admin.kubeconfig")
+	// Two runs at once would take each other's cluster down. The lock goes with
+	// the process.
+	lock, err := os.Create(filepath.Join(os.TempDir(), "tapio-e2e.lock"))
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		b.kubeconfig = "" // nothing of ours to take down
+		return fmt.Errorf("another run of these tests has the test cluster: wait for it to end (%s: %w)", lock.Name(), err)
+	}
+	b.lock = lock
 	began := time.Now()
 	say("starting the test cluster")
 	// The taints keep the other nodes empty and, as they only prefer, don't
