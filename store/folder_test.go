@@ -273,3 +273,29 @@ func TestCutShort(t *testing.T) {
 		t.Errorf("keys %q, want %q", got, keys)
 	}
 }
+
+// TestEmptyLogOfAKill leaves what a kill leaves between the making of the next
+// log and its first byte: that is no damage, and everything is there.
+func TestEmptyLogOfAKill(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if _, err := s.Append(t.Context(), []tapio.Story{story("aaaaaaaaaa", 1, "shop", "web", 1, "web-1")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"00090.mem", "00091.mem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, dir)
+	// The last of them has no other beside it, and may be a log that was lost.
+	if d := s.Damage(); len(d) != 1 {
+		t.Errorf("reported: %q, want the one that may have been a log", d)
+	}
+	if _, err := s.Story(t.Context(), "aaaaaaaaaa"); err != nil {
+		t.Error(err)
+	}
+}

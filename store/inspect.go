@@ -288,6 +288,15 @@ func (s *Store) inspectLog(name string) (lost bool, err error) {
 	if err != nil {
 		return false, damaged(s.opts.Dir, "file %s can't be read: %v", name, err)
 	}
+	if len(data) == 0 && s.otherLog(name) {
+		// A kill came between the making of the next log and its first byte, or
+		// in the removal of one whose writes are in a table: it holds nothing.
+		s.opts.Log.Info("an empty log file of a killed run is removed", "file", name)
+		if err := os.Remove(path); err != nil {
+			return false, damaged(s.opts.Dir, "file %s is empty and can't be removed: %v", name, err)
+		}
+		return false, nil
+	}
 	end, problem := scanLog(data, 2*memTable)
 	if problem == "" {
 		return false, nil
@@ -301,6 +310,13 @@ func (s *Store) inspectLog(name string) (lost bool, err error) {
 	}
 	s.report("file %s %s; it is kept as %s", name, problem, name+asideSuffix)
 	return true, nil
+}
+
+// otherLog reports whether the log of another memtable is there: then writes
+// were on their way from one to the next.
+func (s *Store) otherLog(name string) bool {
+	logs, err := filepath.Glob(filepath.Join(s.opts.Dir, "*.mem"))
+	return err == nil && slices.ContainsFunc(logs, func(l string) bool { return filepath.Base(l) != name })
 }
 
 // copyFile writes a copy to disk, without the zeros at its end.
