@@ -190,6 +190,21 @@ func TestServiceOfWhatIsScaledToZeroIsHealthy(t *testing.T) {
 	}
 }
 
+func TestServiceWithoutSlicesAsksItsPods(t *testing.T) {
+	g := shop(t)
+	svc := entity(tapio.KindService, "web")
+	g.Apply(&tapio.State{Entity: entity(tapio.KindEndpointSlice, "web-x"), Deleted: true}, noon)
+	if !g.Health(svc).Healthy {
+		t.Error("its pods are ready, yet it is not healthy")
+	}
+	for _, name := range []string{"a", "b"} {
+		g.Apply(pod(name, false), noon)
+	}
+	if g.Health(svc).Healthy {
+		t.Error("none of its pods is ready, yet it is healthy")
+	}
+}
+
 func TestStarting(t *testing.T) {
 	g := New()
 	g.Apply(pod("new", false), noon)

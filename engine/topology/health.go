@@ -65,6 +65,14 @@ func (g *Graph) serviceHealthy(s *tapio.State) bool {
 		return true
 	}
 	ready, _ := g.Backends(s.Entity)
+	if len(g.slices[s.Entity]) == 0 {
+		// Its slices may not be read, or a dump may lack them: ask its pods.
+		for _, p := range g.Selected(s.Entity) {
+			if p.Pod.Ready {
+				ready++
+			}
+		}
+	}
 	return ready > 0 || g.scaledToZero(s)
 }
 
