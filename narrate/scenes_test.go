@@ -5,7 +5,6 @@ import "github.com/yairfalse/tapio"
 var (
 	checkout  = entity(tapio.KindDeployment, "checkout")
 	pod1      = entity(tapio.KindPod, "checkout-7d9f8-x2x7k")
-	pod2      = entity(tapio.KindPod, "checkout-7d9f8-b9wqz")
 	service   = entity(tapio.KindService, "checkout")
 	node      = entity(tapio.KindNode, "node-7")
 	podNames  = []string{"shop/checkout-7d9f8-b9wqz", "shop/checkout-7d9f8-x2x7k"}
