@@ -10,10 +10,11 @@ staticcheck := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 govulncheck := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Our own test cluster, or the cluster of E2E_KUBECONFIG, in new namespaces of
-# which workloads are then broken. KUBECONFIG is not read: nobody shall break a
-# cluster because a variable was set.
+# which workloads are then broken; E2E_IMAGE is an image with busybox that it
+# can pull. KUBECONFIG is not read: nobody shall break a cluster because a
+# variable was set.
 e2e := go test -tags e2e -count 1 -timeout 40m -v ./deploy/e2e \
-	$(if $(E2E_KUBECONFIG),-kubeconfig $(abspath $(E2E_KUBECONFIG)))
+	$(if $(E2E_KUBECONFIG),-kubeconfig $(abspath $(E2E_KUBECONFIG))) $(if $(E2E_IMAGE),-image $(E2E_IMAGE))
 cluster := $(if $(E2E_KUBECONFIG),,testbed)
 
 .PHONY: help

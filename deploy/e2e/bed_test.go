@@ -17,6 +17,9 @@ import (
 // clusterName keeps our cluster apart from one that a person has up.
 const clusterName = "e2e"
 
+// busybox is the image of the healthy workloads, as the test cluster has it.
+const busybox = "testbed.local/busybox:1"
+
 // script runs a bash script in dir and returns what it printed.
 func (b *bed) script(ctx context.Context, dir string, env []string, text string) (string, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", text)
@@ -44,7 +47,7 @@ type place struct {
 
 // place makes a namespace that is told to the channel of its own name, and
 // deletes it when the test ends. files are put beside the scripts; in those
-// that end in .yaml $NODE is replaced.
+// that end in .yaml $NODE and the image are replaced.
 func (b *bed) place(t *testing.T, name string, annotations map[string]string, files map[string]string, node string) *place {
 	t.Helper()
 	p := &place{bed: b, name: name, dir: t.TempDir()}
@@ -59,7 +62,7 @@ func (b *bed) place(t *testing.T, name string, annotations map[string]string, fi
 	}
 	for file, text := range files {
 		if strings.HasSuffix(file, ".yaml") {
-			text = strings.ReplaceAll(text, "$NODE", node)
+			text = strings.NewReplacer("$NODE", node, busybox, b.image).Replace(text)
 		}
 		if err := os.WriteFile(filepath.Join(p.dir, file), []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 // options are the flags of the tests.
 type options struct {
 	kubeconfig string
+	image      string
 	kills      int
 	churn      time.Duration
 	seed       uint64
@@ -41,6 +42,7 @@ var shared *bed
 func TestMain(m *testing.M) {
 	var o options
 	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "use the cluster of this kubeconfig and not one of our own; workloads in new namespaces of it are broken")
+	flag.StringVar(&o.image, "image", busybox, "image with busybox that the cluster of -kubeconfig can pull")
 	flag.IntVar(&o.kills, "kills", 3, "how often TestKill kills tapio")
 	flag.DurationVar(&o.churn, "churn", 90*time.Second, "how long TestChurn goes on")
 	flag.Uint64Var(&o.seed, "seed", 0, "of TestKill's instants; 0 takes one from the clock")
