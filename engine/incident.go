@@ -45,6 +45,7 @@ type incident struct {
 	severity  tapio.Severity
 	scope     tapio.Scope
 	announced tapio.Scope // what the thread was last told of the scope
+	wanted    int         // pods wanted when most were down
 	lastError string
 	fresh     bool // changed since the last revision
 	backlog   bool

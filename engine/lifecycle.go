@@ -142,6 +142,7 @@ func maxTime(a, b time.Time) time.Time {
 func (e *Engine) resolve(inc *incident, at time.Time) tapio.Story {
 	inc.status = tapio.StatusResolved
 	inc.resolved = inc.well
+	inc.scope.PodsWanted = max(inc.scope.PodsWanted, inc.wanted) // "at worst 3 of 4", also where fewer are wanted now
 	e.gather(inc)
 	inc.addNews(tapio.News{Kind: tapio.NewsResolved, Time: inc.well, Was: downText(inc.worst()), Now: downText(inc.scope)})
 	e.past[inc.subject] = append(e.past[inc.subject], pastStory{inc.last.ID, inc.chosen.Template.Cause, at})
@@ -342,7 +343,9 @@ func (e *Engine) measure(inc *incident) {
 			s.ServicesDown++
 		}
 	}
-	s.WorstDown = max(s.WorstDown, s.PodsDown)
+	if s.PodsDown > s.WorstDown {
+		s.WorstDown, inc.wanted = s.PodsDown, s.PodsWanted
+	}
 	s.WorstSvcDown = max(s.WorstSvcDown, s.ServicesDown)
 	if inc.scope == s {
 		return

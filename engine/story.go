@@ -202,7 +202,7 @@ func (e *Engine) facts(inc *incident, services []string) map[string]string {
 		put(tapio.FactNodeName, subject.Name)
 	case tapio.KindService:
 		put(tapio.FactServiceName, subject.Name)
-		if s := e.graph.State(subject); s != nil && s.Service != nil {
+		if s := e.graph.State(subject); s != nil && s.Service != nil && f[tapio.FactSelector] == "" {
 			put(tapio.FactSelector, formatLabels(s.Service.Selector))
 		}
 	}

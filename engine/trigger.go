@@ -45,13 +45,24 @@ func (e *Engine) couldTrigger(inc *incident, ev *tapio.Event) bool {
 	}
 	switch ev.Type {
 	case tapio.WorkloadRollout:
-		return inc.subject.Kind != tapio.KindNode && e.madeFailing(inc, ev)
+		return inc.subject.Kind != tapio.KindNode && e.madeFailing(inc, ev) && !(ev.Reason == "Created" && e.workedSince(inc, ev))
 	case tapio.WorkloadScaled, tapio.ConfigChanged:
 		return inc.subject.Kind != tapio.KindNode
 	case tapio.ServiceChanged, tapio.QuotaChanged:
 		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
 	case tapio.NodeCordoned:
 		return ev.Entity == inc.subject
+	}
+	return false
+}
+
+// workedSince reports whether all of a new workload's pods were available
+// between its creation and the onset: then its creation broke nothing.
+func (e *Engine) workedSince(inc *incident, ev *tapio.Event) bool {
+	for _, later := range e.recent[ev.Entity] {
+		if later.Type == tapio.WorkloadAvailable && !later.Time.Before(ev.Time) && later.Time.Before(inc.onset) {
+			return true
+		}
 	}
 	return false
 }

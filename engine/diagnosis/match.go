@@ -157,6 +157,7 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 	set(tapio.FactResource, ev.Attrs[tapio.AttrResource])
 	set(tapio.FactNodeName, ev.Attrs[tapio.AttrNode])
 	set(tapio.FactLastError, ev.Attrs[tapio.AttrLastError])
+	set(tapio.FactSelector, ev.Attrs[tapio.AttrSelector])
 	if ev.Type == tapio.ContainerExit {
 		set(tapio.FactExitCode, ev.Attrs[tapio.AttrExitCode])
 		set(tapio.FactSignal, signalName(ev))
