@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/slack-go/slack"
 	"github.com/yairfalse/tapio"
 )
@@ -169,7 +170,7 @@ func nearest(asked string, names []string) []string {
 	var near []scored
 	for _, n := range names {
 		base := n[strings.LastIndexByte(n, '/')+1:]
-		steps := min(distance(asked, base), distance(asked, n))
+		steps := min(levenshtein.ComputeDistance(asked, base), levenshtein.ComputeDistance(asked, n))
 		if strings.Contains(n, asked) {
 			steps = 0
 		}
@@ -183,25 +184,4 @@ func nearest(asked string, names []string) []string {
 		out = append(out, s.name)
 	}
 	return out
-}
-
-// distance counts the letters to insert, delete or replace to get from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			keep := diagonal
-			if a[i] != b[j] {
-				keep++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(keep, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -12,6 +12,7 @@ import (
 	"text/template/parse"
 	"time"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/yairfalse/tapio"
 )
 
@@ -235,32 +236,11 @@ func nearest(name string, names []string) string {
 	flat := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
 	best, least := "", 1+len(name)/3
 	for _, n := range names {
-		if d := distance(flat(name), flat(n)); d <= least && (best == "" || d < least) {
+		if d := levenshtein.ComputeDistance(flat(name), flat(n)); d <= least && (best == "" || d < least) {
 			best, least = n, d
 		}
 	}
 	return best
-}
-
-// distance counts the letters to insert, drop or change to get from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0]++
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, row[j]+1, last+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // alwaysUsed lists the variables that stand in the text outside of any

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
 )
@@ -206,7 +207,7 @@ func suggest(got string, known []string) string {
 		if strings.HasPrefix(k, got+"_") {
 			return fmt.Sprintf("did you mean %s?", k)
 		}
-		if n := edits(strings.ToLower(got), k); n < least {
+		if n := levenshtein.ComputeDistance(strings.ToLower(got), k); n < least {
 			best, least = k, n
 		}
 	}
@@ -214,25 +215,4 @@ func suggest(got string, known []string) string {
 		return fmt.Sprintf("did you mean %s?", best)
 	}
 	return "known here: " + strings.Join(known, ", ")
-}
-
-// edits counts the single-letter changes between two words.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
