@@ -28,7 +28,7 @@ type Graph struct {
 	services map[string]map[tapio.Entity]*tapio.State                // namespace → Services
 	slices   map[tapio.Entity]map[tapio.Entity]*tapio.EndpointsState // Service → slices
 	pods     map[string]set                                          // namespace → pods
-	users    map[tapio.Entity]set                                    // ConfigMap, Secret, claim, … → pods that name it
+	tops     map[string]set                                          // namespace → workloads that nothing owns
 	buried   []burial                                                // deleted entities, oldest first
 }
 
@@ -54,12 +54,9 @@ func New() *Graph {
 		services: map[string]map[tapio.Entity]*tapio.State{},
 		slices:   map[tapio.Entity]map[tapio.Entity]*tapio.EndpointsState{},
 		pods:     map[string]set{},
-		users:    map[tapio.Entity]set{},
+		tops:     map[string]set{},
 	}
 }
-
-// Len returns the number of entities known, deleted ones included.
-func (g *Graph) Len() int { return len(g.states) }
 
 // Apply takes in a state seen at the given time and returns the one it
 // replaces, or nil. The graph keeps s: the caller must not change it.
@@ -123,7 +120,7 @@ func related(a, b *tapio.State) bool {
 		return false
 	}
 	if a.Pod != nil && b.Pod != nil {
-		return a.Pod.Node == b.Pod.Node && slices.Equal(a.Pod.References, b.Pod.References)
+		return a.Pod.Node == b.Pod.Node
 	}
 	return a.Pod == nil && b.Pod == nil
 }
@@ -177,9 +174,11 @@ func (g *Graph) link(s *tapio.State) {
 			}
 			g.onNode[s.Pod.Node][s.Entity] = struct{}{}
 		}
-		for _, r := range s.Pod.References {
-			add(g.users, r, s.Entity)
+	case s.Workload != nil && s.Owner.IsZero():
+		if g.tops[ns] == nil {
+			g.tops[ns] = set{}
 		}
+		g.tops[ns][s.Entity] = struct{}{}
 	case s.Service != nil:
 		if g.services[ns] == nil {
 			g.services[ns] = map[tapio.Entity]*tapio.State{}
@@ -209,12 +208,10 @@ func (g *Graph) unlink(s *tapio.State) {
 	if !s.Owner.IsZero() {
 		drop(g.children, s.Owner, s.Entity)
 	}
+	delete(g.tops[s.Entity.Namespace], s.Entity)
 	if s.Pod != nil {
 		delete(g.pods[s.Entity.Namespace], s.Entity)
 		delete(g.onNode[s.Pod.Node], s.Entity)
-		for _, r := range s.Pod.References {
-			drop(g.users, r, s.Entity)
-		}
 	}
 	g.unlinkService(s)
 }
@@ -324,21 +321,6 @@ func (g *Graph) eachPod(e tapio.Entity, depth int, f func(*tapio.State)) {
 // PodsOn returns the pods on a node that exist, sorted.
 func (g *Graph) PodsOn(node string) []*tapio.State { return g.existing(g.onNode[node]) }
 
-// Users returns the pods that name a ConfigMap, Secret, claim or service
-// account, sorted.
-func (g *Graph) Users(e tapio.Entity) []*tapio.State { return g.existing(g.users[e]) }
-
-func (g *Graph) existing(from set) []*tapio.State {
-	out := make([]*tapio.State, 0, len(from))
-	for e := range from {
-		if g.Exists(e) {
-			out = append(out, g.State(e))
-		}
-	}
-	slices.SortFunc(out, func(a, b *tapio.State) int { return a.Entity.Compare(b.Entity) })
-	return out
-}
-
 // Node returns the node that a pod is bound to, or the zero Entity.
 func (g *Graph) Node(pod tapio.Entity) tapio.Entity {
 	if s := g.State(pod); s != nil && s.Pod != nil && s.Pod.Node != "" {
@@ -421,15 +403,6 @@ func (g *Graph) Backends(service tapio.Entity) (ready, all int) {
 		}
 	}
 	return ready, all
-}
-
-// Services calls f for each Service that exists, in no order.
-func (g *Graph) Services(f func(*tapio.State)) {
-	for _, in := range g.services {
-		for _, s := range in {
-			f(s)
-		}
-	}
 }
 
 // Workloads returns the workloads whose template's labels the Service could

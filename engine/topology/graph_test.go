@@ -39,7 +39,7 @@ func shop(t *testing.T) *Graph {
 func pod(name string, ready bool) *tapio.State {
 	return &tapio.State{
 		Entity: entity(tapio.KindPod, name), Owner: entity(tapio.KindReplicaSet, "web-1"), Labels: map[string]string{"app": "web"}, Created: noon,
-		Pod: &tapio.PodState{Phase: "Running", Node: "n1", Ready: ready, ReadySince: noon, References: []tapio.Entity{entity(tapio.KindConfigMap, "web")}},
+		Pod: &tapio.PodState{Phase: "Running", Node: "n1", Ready: ready, ReadySince: noon},
 	}
 }
 
@@ -57,7 +57,6 @@ func TestRelations(t *testing.T) {
 	for what, got := range map[string][]string{
 		"pods of the Deployment": names(g.Pods(entity(tapio.KindDeployment, "web"))),
 		"pods on the node":       names(g.PodsOn("n1")),
-		"users of the ConfigMap": names(g.Users(entity(tapio.KindConfigMap, "web"))),
 		"selected pods":          names(g.Selected(entity(tapio.KindService, "web"))),
 	} {
 		if !slices.Equal(got, []string{"a", "b"}) {

@@ -80,9 +80,9 @@ func (g *Graph) serviceHealthy(s *tapio.State) bool {
 // wanted with no pods, and there is at least one.
 func (g *Graph) scaledToZero(s *tapio.State) bool {
 	found := false
-	for e, x := range g.states {
-		w := x.state.Workload
-		if w == nil || e.Namespace != s.Entity.Namespace || !x.deleted.IsZero() || !x.state.Owner.IsZero() {
+	for e := range g.tops[s.Entity.Namespace] {
+		w := g.State(e).Workload
+		if w == nil || !g.Exists(e) {
 			continue
 		}
 		if selects(s.Service.Selector, w.TemplateLabels) {
