@@ -319,7 +319,16 @@ func (g *Graph) eachPod(e tapio.Entity, depth int, f func(*tapio.State)) {
 }
 
 // PodsOn returns the pods on a node that exist, sorted.
-func (g *Graph) PodsOn(node string) []*tapio.State { return g.existing(g.onNode[node]) }
+func (g *Graph) PodsOn(node string) []*tapio.State {
+	var out []*tapio.State
+	for e := range g.onNode[node] {
+		if g.Exists(e) {
+			out = append(out, g.State(e))
+		}
+	}
+	slices.SortFunc(out, func(a, b *tapio.State) int { return a.Entity.Compare(b.Entity) })
+	return out
+}
 
 // Node returns the node that a pod is bound to, or the zero Entity.
 func (g *Graph) Node(pod tapio.Entity) tapio.Entity {
