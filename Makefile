@@ -60,7 +60,7 @@ testbed: ## build the test cluster's executables: ten minutes once, then a secon
 	deploy/testbed/build.sh
 
 .PHONY: e2e
-e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; 12 minutes
+e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; eight minutes
 	$(e2e)
 
 .PHONY: churn
