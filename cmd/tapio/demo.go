@@ -96,6 +96,7 @@ func demo(ctx context.Context, o demoOptions) (err error) {
 
 	workspace, url, err := startWorkspace(parts, o.listen, slackfake.Options{
 		Team: "Demo", CreateChannels: true, Now: clock.now, Log: o.log,
+		Hints: []string{"/tapio story checkout", "/tapio list", "/tapio help"},
 		// The recorded namespace says that its stories are told to #shop.
 		Channels: []slackfake.Channel{{Name: "shop", Topic: "Shop: checkout and catalog"}, {Name: "incidents", Topic: "Stories that belong to no other channel"}},
 	})

@@ -36,7 +36,9 @@ func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metr
 		options.Routes = append(options.Routes, bot.Route{Namespace: r.Namespace, Channel: r.Channel})
 	}
 	if o.localSlack {
-		w, url, err := startWorkspace(parts, o.localListen, slackfake.Options{CreateChannels: true, Log: o.log})
+		w, url, err := startWorkspace(parts, o.localListen, slackfake.Options{
+			CreateChannels: true, Log: o.log, Hints: []string{"/tapio list", "/tapio help"},
+		})
 		if err != nil {
 			return speaker{}, err
 		}
