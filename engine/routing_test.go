@@ -19,7 +19,9 @@ func crash(t *testing.T, o Options, namespace map[string]string, listed bool) *t
 	if err != nil {
 		t.Fatal(err)
 	}
-	object := func(kind tapio.Kind, name string) tapio.Entity { return tapio.Entity{Kind: kind, Namespace: "shop", Name: name} }
+	object := func(kind tapio.Kind, name string) tapio.Entity {
+		return tapio.Entity{Kind: kind, Namespace: "shop", Name: name}
+	}
 	for _, s := range []*tapio.State{
 		{Entity: tapio.Entity{Kind: tapio.KindNamespace, Name: "shop"}, Annotations: namespace},
 		{Entity: object(tapio.KindDeployment, "web"), Workload: &tapio.WorkloadState{Replicas: tapio.ReplicaStatus{Desired: 1, Current: 1, Updated: 1}}},
