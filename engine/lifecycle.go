@@ -47,6 +47,9 @@ func (e *Engine) step(inc *incident, at time.Time) ([]tapio.Story, bool) {
 }
 
 func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
+	if e.failing(inc, true) {
+		inc.lastBad = maxTime(inc.lastBad, at)
+	}
 	if !e.failing(inc, false) {
 		if at.Sub(inc.lastBad) >= e.quiet(inc) && !e.mayStillFail(inc) {
 			e.matcher.Drop(inc.subject)
