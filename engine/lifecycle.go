@@ -46,12 +46,15 @@ func (e *Engine) step(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	}
 }
 
+// suspect opens an incident that has lasted for its hold time, and drops one
+// that has been well for the quiet time. A pod that may still be starting opens
+// none, and is not well either.
 func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	if e.failing(inc, true) {
 		inc.lastBad = maxTime(inc.lastBad, at)
 	}
 	if !e.failing(inc, false) {
-		if at.Sub(inc.lastBad) >= e.quiet(inc) && !e.mayStillFail(inc) {
+		if at.Sub(inc.lastBad) >= e.quiet(inc) {
 			e.matcher.Drop(inc.subject)
 			return nil, false
 		}
@@ -68,10 +71,6 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	e.open(inc)
 	return []tapio.Story{e.revise(inc)}, true
 }
-
-// mayStillFail reports whether the incident waits only because its pods may
-// still be starting.
-func (e *Engine) mayStillFail(inc *incident) bool { return e.failing(inc, true) }
 
 func (e *Engine) open(inc *incident) {
 	inc.status = tapio.StatusOpen
