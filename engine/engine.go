@@ -120,6 +120,17 @@ func New(o Options) (*Engine, error) {
 	return assemble(o, templates), nil
 }
 
+// Again returns an Engine with e's templates, which need not be compiled again,
+// and with other options; their Templates are not read. It shares nothing else
+// with e: each may have its own goroutine.
+func (e *Engine) Again(o Options) (*Engine, error) {
+	o.Templates = e.opts.Templates
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return assemble(o, e.templates), nil
+}
+
 // assemble makes an Engine of compiled templates.
 func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 	ordered := make([]*diagnosis.Template, 0, len(templates))
@@ -159,7 +170,8 @@ func (e *Engine) Observe(o *tapio.Observation) ([]tapio.Story, []tapio.Want) {
 func (e *Engine) Tick(now time.Time) []tapio.Story { return e.advance(now) }
 
 // Flush opens at once what is still held back and fails now, for a reader who
-// asks about this moment, and returns the newest revision of every story.
+// asks about this moment, and returns the newest revision of every story, the
+// one that matters most first (see [Engine.Order]).
 func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.advance(now)
 	e.checkServices(e.now.Add(time.Hour))
@@ -178,6 +190,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 		e.measure(inc)
 		out = append(out, e.revise(inc))
 	}
+	e.Order(out)
 	return out
 }
 

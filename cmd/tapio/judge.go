@@ -37,9 +37,14 @@ func newJudge(h recording.Header, templates []tapio.Template) (*engine.Engine, *
 	return e, narrator, nil
 }
 
+// steps is what a recording is read from.
+type steps interface {
+	Next() (recording.Step, error)
+}
+
 // play feeds the engine a whole recording and hands each revision, with its
 // words, to told. It returns a warning where the last line is half-written.
-func play(r *recording.Reader, e *engine.Engine, n *narrate.Narrator, told func(tapio.Story)) (warning, err error) {
+func play(r steps, e *engine.Engine, n *narrate.Narrator, told func(tapio.Story)) (warning, err error) {
 	for {
 		step, err := r.Next()
 		var half *recording.Truncated

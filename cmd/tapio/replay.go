@@ -34,19 +34,12 @@ templates come from --config.`,
 			if err != nil {
 				return err
 			}
-			all, warning, err := replay(args[0], c)
+			all, warning, err := replay(args[0], c, revisions)
 			if err != nil {
 				return fmt.Errorf("replay: %w", err)
 			}
 			if warning != nil {
 				fmt.Fprintf(t.err, "warning: %s: %v\n", args[0], warning)
-			}
-			if !revisions {
-				var last newest
-				for _, s := range all {
-					last.add(s)
-				}
-				all = last.stories
 			}
 			if len(all) == 0 && out == "text" {
 				_, err := fmt.Fprintln(t.out, "Nothing wrong: the recording holds no story.")
@@ -61,8 +54,9 @@ templates come from --config.`,
 	return cmd
 }
 
-// replay returns every revision that the recording makes, in order.
-func replay(file string, c config.Config) (all []tapio.Story, warning, err error) {
+// replay returns every revision that the recording makes, in order, or only the
+// last one of each story, the one that matters most first.
+func replay(file string, c config.Config, revisions bool) (all []tapio.Story, warning, err error) {
 	r, err := recording.Open(file)
 	if err != nil {
 		return nil, nil, err
@@ -80,9 +74,18 @@ func replay(file string, c config.Config) (all []tapio.Story, warning, err error
 	if err != nil {
 		return nil, nil, err
 	}
-	warning, err = play(r, engine, narrator, func(s tapio.Story) { all = append(all, s) })
+	var last newest
+	keep := last.add
+	if revisions {
+		keep = func(s tapio.Story) { all = append(all, s) }
+	}
+	warning, err = play(r, engine, narrator, keep)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if !revisions {
+		all = last.stories
+		engine.Order(all)
 	}
 	return all, warning, nil
 }

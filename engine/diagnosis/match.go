@@ -274,6 +274,10 @@ func standingOrder(s tapio.Standing) int {
 // IsSymptom reports whether the template names what hurts, not why.
 func (t *Template) IsSymptom() bool { return t.Rank == tapio.RankSymptom }
 
+// Precedence is the place of the template's rank in the order of ranks; 0 is
+// the most upstream.
+func (t *Template) Precedence() int { return t.order }
+
 // Loops reports whether what the template counts comes and goes: a container
 // that ends or is killed again and again may look well in between.
 func (t *Template) Loops() bool {
