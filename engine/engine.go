@@ -106,9 +106,13 @@ func New(o Options) (*Engine, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	compiler, err := diagnosis.NewCompiler()
+	if err != nil {
+		return nil, err
+	}
 	templates := map[string]*diagnosis.Template{}
 	for _, t := range o.Templates {
-		c, err := diagnosis.Compile(t)
+		c, err := compiler.Compile(t)
 		if err != nil {
 			return nil, err
 		}

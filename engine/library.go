@@ -50,10 +50,14 @@ func ParseTemplates(name string, data []byte) ([]tapio.Template, error) {
 	if len(file.Templates) == 0 {
 		return nil, fmt.Errorf("%s: no templates: want a list under the key \"templates\"", name)
 	}
+	compiler, err := diagnosis.NewCompiler()
+	if err != nil {
+		return nil, err
+	}
 	var errs []error
 	seen := map[string]bool{}
 	for _, t := range file.Templates {
-		if _, err := diagnosis.Compile(t); err != nil {
+		if _, err := compiler.Compile(t); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		if seen[t.ID] {

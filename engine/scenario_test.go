@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,18 +60,24 @@ type scriptLine struct {
 	obs *tapio.Observation // nil: time passes
 }
 
+// shipped is an engine with the shipped templates: compiling them takes longer
+// than most scenarios.
+var shipped = sync.OnceValues(func() (*Engine, error) {
+	list, err := Library()
+	if err != nil {
+		return nil, err
+	}
+	return New(Options{Cluster: "test", Templates: list})
+})
+
 // newEngine returns an engine with the shipped templates.
 func newEngine(t testing.TB) *Engine {
 	t.Helper()
-	list, err := Library()
+	e, err := shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(Options{Cluster: "test", Templates: list})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+	return assemble(e.opts, e.templates)
 }
 
 // play feeds the lines to a fresh engine and prints its revisions.

@@ -43,9 +43,26 @@ var ranks = []tapio.Rank{
 	tapio.RankContainer, tapio.RankProbe, tapio.RankSymptom,
 }
 
+// Compiler makes templates ready to match. Making one is slow, a template with
+// it quick: one serves for a whole library. It is owned by one goroutine.
+type Compiler struct{ env *cel.Env }
+
+// NewCompiler returns a Compiler for conditions over events.
+func NewCompiler() (*Compiler, error) {
+	options := make([]cel.EnvOption, 0, len(variables))
+	for name, typ := range variables {
+		options = append(options, cel.Variable(name, typ))
+	}
+	env, err := cel.NewEnv(options...)
+	if err != nil {
+		return nil, fmt.Errorf("conditions: %w", err)
+	}
+	return &Compiler{env}, nil
+}
+
 // Compile checks a template's matching half and makes it ready to match. Every
 // error names the template and the field.
-func Compile(t tapio.Template) (*Template, error) {
+func (compiler *Compiler) Compile(t tapio.Template) (*Template, error) {
 	var errs []error
 	bad := func(field, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("template %q: %s: %s", t.ID, field, fmt.Sprintf(format, args...)))
@@ -82,16 +99,16 @@ func Compile(t tapio.Template) (*Template, error) {
 	out := &Template{Template: t, order: order}
 	required := 0
 	for i, p := range t.Pattern {
-		c, err := compilePattern(p)
+		ready, err := compiler.pattern(p)
 		if err != nil {
 			bad(fmt.Sprintf("pattern[%d]", i), "%v", err)
 			continue
 		}
-		c.index = i
+		ready.index = i
 		if !p.Optional {
 			required++
 		}
-		out.patterns = append(out.patterns, c)
+		out.patterns = append(out.patterns, ready)
 	}
 	if required == 0 {
 		bad("pattern", "has no entry that must match")
@@ -107,7 +124,7 @@ func join[T ~string](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-func compilePattern(p tapio.EventPattern) (pattern, error) {
+func (compiler *Compiler) pattern(p tapio.EventPattern) (pattern, error) {
 	c := pattern{EventPattern: p}
 	if p.Type == "" {
 		return c, errors.New("type is missing")
@@ -130,7 +147,7 @@ func compilePattern(p tapio.EventPattern) (pattern, error) {
 		}
 	}
 	if p.Condition != "" {
-		if c.condition, err = condition(p.Condition); err != nil {
+		if c.condition, err = compiler.condition(p.Condition); err != nil {
 			return c, fmt.Errorf("condition: %w", err)
 		}
 	}
@@ -166,23 +183,15 @@ var variables = map[string]*cel.Type{
 // 2,000 bytes, far below what would slow the engine.
 const costLimit = 100_000
 
-func condition(expr string) (cel.Program, error) {
-	options := make([]cel.EnvOption, 0, len(variables))
-	for name, typ := range variables {
-		options = append(options, cel.Variable(name, typ))
-	}
-	env, err := cel.NewEnv(options...)
-	if err != nil {
-		return nil, err
-	}
-	ast, issues := env.Compile(expr)
+func (compiler *Compiler) condition(expr string) (cel.Program, error) {
+	ast, issues := compiler.env.Compile(expr)
 	if issues.Err() != nil {
 		return nil, issues.Err()
 	}
 	if ast.OutputType() != cel.BoolType {
 		return nil, fmt.Errorf("%q gives %s, want true or false", expr, ast.OutputType())
 	}
-	return env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
+	return compiler.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(costLimit))
 }
 
 // bindings offers an event to a condition, without a map for each event.

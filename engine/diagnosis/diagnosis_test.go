@@ -47,7 +47,7 @@ func TestCompileNamesTheField(t *testing.T) {
 	for _, tt := range tests {
 		template := crash()
 		tt.change(&template)
-		_, err := Compile(template)
+		_, err := compiler(t).Compile(template)
 		switch {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s: %v", tt.name, err)
@@ -57,9 +57,18 @@ func TestCompileNamesTheField(t *testing.T) {
 	}
 }
 
+func compiler(t *testing.T) *Compiler {
+	t.Helper()
+	c, err := NewCompiler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func matcher(t *testing.T, template tapio.Template) *Matcher {
 	t.Helper()
-	c, err := Compile(template)
+	c, err := compiler(t).Compile(template)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +173,7 @@ func TestConditionCannotRunAway(t *testing.T) {
 func TestSeedTypes(t *testing.T) {
 	template := crash()
 	template.Pattern = []tapio.EventPattern{{Type: "k8s.pod.evicted", Reason: "OutOfMemory|Evicted"}, {Type: "k8s.node.pressure"}}
-	c, err := Compile(template)
+	c, err := compiler(t).Compile(template)
 	if err != nil {
 		t.Fatal(err)
 	}
