@@ -55,6 +55,17 @@ vuln: ## look for known vulnerabilities; asks vuln.go.dev, so it needs the inter
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+# Folders with labelled incidents (tapio score --help).
+corpus := $(or $(CORPUS),deploy/corpus)
+
+.PHONY: score
+score: ## measure how often labelled incidents are told right; CORPUS=DIR takes others than the project's own
+	go run ./cmd/tapio score $(corpus)
+
+.PHONY: calibrate
+calibrate: ## measure anew how often each standing is right: engine/calibration.yaml
+	go run ./cmd/tapio score --calibrate engine/calibration.yaml $(corpus)
+
 .PHONY: testbed
 testbed: ## build the test cluster's executables: ten minutes once, then a second
 	deploy/testbed/build.sh

@@ -79,6 +79,7 @@ type Engine struct {
 	graph     *topology.Graph
 	matcher   *diagnosis.Matcher
 	templates map[string]*diagnosis.Template
+	shares    map[tapio.Standing]float64 // how often each standing is right, where that was measured
 
 	live     []*incident // suspected, open and lately resolved, oldest first
 	recent   map[tapio.Entity][]*tapio.Event
@@ -121,7 +122,13 @@ func New(o Options) (*Engine, error) {
 		}
 		templates[t.ID] = c
 	}
-	return assemble(o, templates), nil
+	measured, err := ParseCalibration(calibration)
+	if err != nil {
+		return nil, err
+	}
+	e := assemble(o, templates)
+	e.shares = measured.Shares()
+	return e, nil
 }
 
 // Again returns an Engine with e's templates, which need not be compiled again,
@@ -132,7 +139,9 @@ func (e *Engine) Again(o Options) (*Engine, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return assemble(o, e.templates), nil
+	again := assemble(o, e.templates)
+	again.shares = e.shares
+	return again, nil
 }
 
 // assemble makes an Engine of compiled templates.

@@ -72,6 +72,7 @@ func (e *Engine) revise(inc *incident) tapio.Story {
 		s.Standing = tapio.StandingUnknown
 		s.Checked = e.checked(inc)
 	}
+	s.Confidence = e.confidence(s.Standing)
 	s.Facts = e.facts(inc, s.RelatedServices)
 	inc.news = nil
 	inc.fresh = false
