@@ -51,8 +51,26 @@ const (
 	// ServiceSelectsNone is derived by the engine from the topology: a Service's
 	// selector takes in no pod. AttrSelector, AttrNearest.
 	ServiceSelectsNone EventType = "service.selects_none"
-	MemoryPressure     EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
-	ConnectionFailed   EventType = "network.connection.failed" // seed design; no collector reports it yet
+	// PodBlocked is derived by the engine from the topology: what keeps a pod from
+	// getting a node or its volumes. Reason is the obstacle, such as Cordoned or
+	// NoVolume; AttrKind and AttrObject name the object at fault, AttrDetail says
+	// what was compared, and Message is the component's own.
+	PodBlocked EventType = "pod.blocked"
+	// PodsRefused is derived by the engine: what refuses the pods of a workload,
+	// where the refusal's message does not name the object. Attributes as above.
+	PodsRefused EventType = "pods.refused"
+	// DrainBlocked is derived by the engine: a pod can't be evicted from its
+	// cordoned node. Attributes as above, and AttrNode.
+	DrainBlocked EventType = "pod.drain_blocked"
+	// PodPreempted is derived by the engine: a pod of the workload had to go for
+	// one of a higher priority, which AttrKind and AttrObject name where it is
+	// known.
+	PodPreempted EventType = "pod.preempted"
+	// ScalerBlocked: an autoscaler can't do its work. Reason and Message are its
+	// condition's.
+	ScalerBlocked    EventType = "scaler.blocked"
+	MemoryPressure   EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
+	ConnectionFailed EventType = "network.connection.failed" // seed design; no collector reports it yet
 )
 
 // Keys of Event.Attrs. Values are text; the comment gives unit and form.
@@ -83,6 +101,10 @@ const (
 	AttrLastError    = "last_error"    // the line of a log that reads most like the error
 	AttrSelector     = "selector"      // label selector, "app=web,tier=front"
 	AttrNearest      = "nearest"       // name of the workload that a selector most likely meant
+	AttrKind         = "kind"          // kind of the object at fault
+	AttrObject       = "object"        // its name; namespace/name where it is in another namespace
+	AttrDetail       = "detail"        // what was compared, in words that follow "that is to say"
+	AttrRelated      = "related"       // Kind/namespace/name of the other object of a Kubernetes Event
 	AttrUID          = "uid"           // UID of the object, where it has one
 	AttrTerminating  = "terminating"   // "true" where the pod was being deleted: its exits are then no failure
 )

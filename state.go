@@ -26,6 +26,10 @@ type State struct {
 	Quota     *QuotaState     `json:"quota,omitempty"`
 	Scaler    *ScalerState    `json:"scaler,omitempty"`
 	Budget    *BudgetState    `json:"budget,omitempty"`
+	Volume    *VolumeState    `json:"volume,omitempty"`
+	Class     *ClassState     `json:"class,omitempty"`
+	Limit     *LimitState     `json:"limit,omitempty"`
+	Webhook   *WebhookState   `json:"webhook,omitempty"`
 }
 
 // PodState is what the topology knows of a pod.
@@ -42,6 +46,16 @@ type PodState struct {
 	TemplateHash string           `json:"template_hash,omitempty"`
 	Containers   []ContainerState `json:"containers,omitempty"`
 	References   []Entity         `json:"references,omitempty"` // ConfigMaps, Secrets, claims and the service account
+
+	// What the pod takes of its node: requests of all containers together, as
+	// the scheduler adds them up, with those other than CPU and memory in Extra.
+	Requests  Resources         `json:"requests,omitzero"`
+	Extra     map[string]string `json:"extra,omitempty"`
+	HostPorts []string          `json:"host_ports,omitempty"` // "8080/TCP", or "10.0.0.1:8080/TCP"
+	Priority  int32             `json:"priority,omitempty"`
+	// AntiAffinity keeps other pods away for as long as this one runs.
+	AntiAffinity []PodTerm  `json:"anti_affinity,omitempty"`
+	Placement    *Placement `json:"placement,omitempty"` // while it has no node
 }
 
 // ContainerState is what the topology knows of a container.
@@ -69,6 +83,10 @@ type NodeState struct {
 	Unschedulable bool      `json:"unschedulable,omitempty"`
 	Taints        []string  `json:"taints,omitempty"` // key=value:effect
 	Allocatable   Resources `json:"allocatable,omitzero"`
+	// Extra holds what is allocatable beside CPU and memory: pods,
+	// ephemeral-storage, nvidia.com/gpu, …
+	Extra         map[string]string `json:"extra,omitempty"`
+	CordonedSince time.Time         `json:"cordoned_since,omitzero"` // as its taint tells
 }
 
 // WorkloadState is what the topology knows of a Deployment, StatefulSet,
@@ -90,6 +108,10 @@ type WorkloadState struct {
 	Failed       bool   `json:"failed,omitempty"`
 	FailedReason string `json:"failed_reason,omitempty"`
 	BackoffLimit int32  `json:"backoff_limit,omitempty"`
+	// Schedule and when it last led to a Job, of a CronJob.
+	Schedule     string    `json:"schedule,omitempty"`
+	TimeZone     string    `json:"time_zone,omitempty"`
+	LastSchedule time.Time `json:"last_schedule,omitzero"`
 	// Template is what the pod template says about routing and matching.
 	TemplateLabels      map[string]string `json:"template_labels,omitempty"`
 	TemplateAnnotations map[string]string `json:"template_annotations,omitempty"` // tapio.dev/ and a8r.io/ only
@@ -119,6 +141,13 @@ type ClaimState struct {
 	Phase  string `json:"phase"` // Pending, Bound, Lost
 	Volume string `json:"volume,omitempty"`
 	Class  string `json:"class,omitempty"`
+	// ClassGiven tells an empty class, which asks for a volume without one, from
+	// none, which asks for the default.
+	ClassGiven bool           `json:"class_given,omitempty"`
+	Requested  string         `json:"requested,omitempty"` // storage, a Kubernetes quantity
+	Modes      []string       `json:"modes,omitempty"`     // access modes
+	Mode       string         `json:"mode,omitempty"`      // Filesystem, Block
+	Selector   *LabelSelector `json:"selector,omitempty"`
 }
 
 // QuotaState is what the topology knows of a ResourceQuota: quantities by
@@ -126,6 +155,8 @@ type ClaimState struct {
 type QuotaState struct {
 	Hard map[string]string `json:"hard,omitempty"`
 	Used map[string]string `json:"used,omitempty"`
+	// Scoped says that it counts some objects only: then it is not known which.
+	Scoped bool `json:"scoped,omitempty"`
 }
 
 // ScalerState is what the topology knows of a HorizontalPodAutoscaler.
@@ -135,10 +166,18 @@ type ScalerState struct {
 	Max     int32  `json:"max"`
 	Current int32  `json:"current"`
 	Desired int32  `json:"desired"`
+	// Conditions are AbleToScale, ScalingActive and ScalingLimited.
+	Conditions []Condition `json:"conditions,omitempty"`
 }
 
 // BudgetState is what the topology knows of a PodDisruptionBudget.
 type BudgetState struct {
 	Selector map[string]string `json:"selector,omitempty"`
-	Allowed  int32             `json:"allowed"` // disruptions allowed now
+	// Expressions are the rest of the selector. An empty selector takes in every
+	// pod of the namespace.
+	Expressions []Requirement `json:"expressions,omitempty"`
+	Allowed     int32         `json:"allowed"` // disruptions allowed now
+	Healthy     int32         `json:"healthy,omitempty"`
+	Wanted      int32         `json:"wanted,omitempty"` // healthy pods that must stay
+	Expected    int32         `json:"expected,omitempty"`
 }

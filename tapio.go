@@ -46,6 +46,8 @@ const (
 	KindConfigMap             Kind = "ConfigMap"
 	KindSecret                Kind = "Secret"
 	KindServiceAccount        Kind = "ServiceAccount"
+	KindValidatingWebhook     Kind = "ValidatingWebhookConfiguration"
+	KindMutatingWebhook       Kind = "MutatingWebhookConfiguration"
 	KindImage                 Kind = "Image"    // an image reference; the name is the whole reference
 	KindRegistry              Kind = "Registry" // a registry host
 )

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -63,6 +64,8 @@ func kinds() []kind {
 		{policyv1.SchemeGroupVersion, "poddisruptionbudgets", &policyv1.PodDisruptionBudget{}, true, phaseTopology, "a drain that a budget blocks is not explained", false},
 		{core, "resourcequotas", &corev1.ResourceQuota{}, true, phaseTopology, "an exceeded quota is told without its numbers", false},
 		{core, "limitranges", &corev1.LimitRange{}, true, phaseTopology, "limits that a namespace sets are not known", false},
+		{admissionv1.SchemeGroupVersion, "validatingwebhookconfigurations", &admissionv1.ValidatingWebhookConfiguration{}, false, phaseTopology, "a webhook that refuses pods is told without its configuration", false},
+		{admissionv1.SchemeGroupVersion, "mutatingwebhookconfigurations", &admissionv1.MutatingWebhookConfiguration{}, false, phaseTopology, "a webhook that refuses pods is told without its configuration", false},
 		{core, "configmaps", &metav1.PartialObjectMetadata{}, true, phaseTopology, "edits of ConfigMaps are not named as a trigger", true},
 		{core, "pods", &corev1.Pod{}, true, phasePods, "there is nothing to tell", false},
 		{discoveryv1.SchemeGroupVersion, "endpointslices", &discoveryv1.EndpointSlice{}, true, phaseEvents, "a Service that lost its endpoints is not seen", false},

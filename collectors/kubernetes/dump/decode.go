@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -80,6 +81,10 @@ func known(kind, version string) func() object {
 		return func() object { return new(storagev1.StorageClass) }
 	case "autoscaling/HorizontalPodAutoscaler":
 		return func() object { return new(autoscalingv2.HorizontalPodAutoscaler) }
+	case "admissionregistration.k8s.io/ValidatingWebhookConfiguration":
+		return func() object { return new(admissionv1.ValidatingWebhookConfiguration) }
+	case "admissionregistration.k8s.io/MutatingWebhookConfiguration":
+		return func() object { return new(admissionv1.MutatingWebhookConfiguration) }
 	case "policy/PodDisruptionBudget":
 		return func() object { return new(policyv1.PodDisruptionBudget) }
 	case "coordination.k8s.io/Lease": // read for its time only

@@ -76,6 +76,7 @@ func observations(objects []object, logs []logTail, now time.Time) []tapio.Obser
 func rank(kind tapio.Kind) int {
 	return slices.Index([]tapio.Kind{
 		tapio.KindNamespace, tapio.KindNode, tapio.KindStorageClass, tapio.KindPersistentVolume,
+		tapio.KindValidatingWebhook, tapio.KindMutatingWebhook,
 		tapio.KindResourceQuota, tapio.KindLimitRange, tapio.KindConfigMap, tapio.KindPersistentVolumeClaim,
 		tapio.KindDeployment, tapio.KindStatefulSet, tapio.KindDaemonSet, tapio.KindCronJob,
 		tapio.KindReplicaSet, tapio.KindJob, tapio.KindHPA, tapio.KindPDB, tapio.KindService,

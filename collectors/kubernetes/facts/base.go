@@ -36,7 +36,8 @@ func entity(kind tapio.Kind, o metav1.Object) tapio.Entity {
 // Cluster-wide kinds lose the namespace that some references carry.
 func reference(kind tapio.Kind, namespace, name string) tapio.Entity {
 	switch kind {
-	case tapio.KindNode, tapio.KindNamespace, tapio.KindPersistentVolume, tapio.KindStorageClass:
+	case tapio.KindNode, tapio.KindNamespace, tapio.KindPersistentVolume, tapio.KindStorageClass,
+		tapio.KindValidatingWebhook, tapio.KindMutatingWebhook:
 		namespace = ""
 	}
 	return tapio.Entity{Kind: kind, Namespace: namespace, Name: name}

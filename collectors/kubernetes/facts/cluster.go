@@ -1,34 +1,20 @@
 package facts
 
 import (
+	"fmt"
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/collectors/kubernetes/redact"
 )
 
 func namespaceState(n *corev1.Namespace) tapio.State { return base(tapio.KindNamespace, n) }
-
-func volumeState(v *corev1.PersistentVolume) tapio.State {
-	return base(tapio.KindPersistentVolume, v)
-}
-
-func classState(c *storagev1.StorageClass) tapio.State { return base(tapio.KindStorageClass, c) }
-
-func claimState(c *corev1.PersistentVolumeClaim) tapio.State {
-	s := base(tapio.KindPersistentVolumeClaim, c)
-	s.Claim = &tapio.ClaimState{Phase: string(c.Status.Phase), Volume: c.Spec.VolumeName}
-	if c.Spec.StorageClassName != nil {
-		s.Claim.Class = *c.Spec.StorageClassName
-	}
-	return s
-}
 
 func scalerState(h *autoscalingv2.HorizontalPodAutoscaler) tapio.State {
 	s := base(tapio.KindHPA, h)
@@ -39,21 +25,85 @@ func scalerState(h *autoscalingv2.HorizontalPodAutoscaler) tapio.State {
 		Current: h.Status.CurrentReplicas,
 		Desired: h.Status.DesiredReplicas,
 	}
+	for i := range h.Status.Conditions {
+		c := &h.Status.Conditions[i]
+		s.Scaler.Conditions = append(s.Scaler.Conditions, tapio.Condition{
+			Type: string(c.Type), Status: string(c.Status), Reason: c.Reason,
+			Message: bound(redact.Text(c.Message), maxMessage), Since: utc(c.LastTransitionTime.Time),
+		})
+	}
 	return s
+}
+
+// scalerEvents tells that an autoscaler can't do its work: it gets no metrics
+// or can't scale its target, or wants more pods than it may have.
+func scalerEvents(t *teller, old, new *autoscalingv2.HorizontalPodAutoscaler) {
+	if new == nil {
+		return
+	}
+	for i := range new.Status.Conditions {
+		c := &new.Status.Conditions[i]
+		if !blocksScaler(c) {
+			continue
+		}
+		when := c.LastTransitionTime.Time
+		if old != nil {
+			was := scalerCondition(old, c.Type)
+			if was != nil && blocksScaler(was) {
+				if was.Reason == c.Reason && sameWords(was.Message, c.Message) {
+					continue
+				}
+				when = t.at // the condition's time stays when only its words change
+			}
+		}
+		if utc(when).IsZero() && t.listed {
+			when = new.CreationTimestamp.Time
+		}
+		t.event(tapio.Event{
+			Time: when, Type: tapio.ScalerBlocked, Severity: tapio.SeverityMedium, Entity: entity(tapio.KindHPA, new),
+			Reason: c.Reason, Message: c.Message,
+			Attrs: attrs(tapio.AttrUID, string(new.UID), tapio.AttrKind, string(tapio.KindHPA), tapio.AttrObject, new.Name,
+				tapio.AttrStatus, string(c.Status), tapio.AttrDetail, fmt.Sprintf("%d of at most %d pods", new.Status.CurrentReplicas, new.Spec.MaxReplicas)),
+		})
+	}
+}
+
+// blocksScaler reports whether the condition says that the autoscaler can't do
+// what it should. That it was switched off is meant.
+func blocksScaler(c *autoscalingv2.HorizontalPodAutoscalerCondition) bool {
+	switch c.Type {
+	case autoscalingv2.ScalingActive, autoscalingv2.AbleToScale:
+		return c.Status == corev1.ConditionFalse && c.Reason != "ScalingDisabled" && c.Reason != "BackoffBoth" && c.Reason != "BackoffUpscale" && c.Reason != "BackoffDownscale"
+	case autoscalingv2.ScalingLimited:
+		return c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas"
+	}
+	return false
+}
+
+func scalerCondition(h *autoscalingv2.HorizontalPodAutoscaler, kind autoscalingv2.HorizontalPodAutoscalerConditionType) *autoscalingv2.HorizontalPodAutoscalerCondition {
+	for i := range h.Status.Conditions {
+		if h.Status.Conditions[i].Type == kind {
+			return &h.Status.Conditions[i]
+		}
+	}
+	return nil
 }
 
 func budgetState(b *policyv1.PodDisruptionBudget) tapio.State {
 	s := base(tapio.KindPDB, b)
-	s.Budget = &tapio.BudgetState{Allowed: b.Status.DisruptionsAllowed}
-	if b.Spec.Selector != nil {
-		s.Budget.Selector = b.Spec.Selector.MatchLabels
+	s.Budget = &tapio.BudgetState{
+		Allowed: b.Status.DisruptionsAllowed, Healthy: b.Status.CurrentHealthy,
+		Wanted: b.Status.DesiredHealthy, Expected: b.Status.ExpectedPods,
+	}
+	if sel := selector(b.Spec.Selector); sel != nil {
+		s.Budget.Selector, s.Budget.Expressions = sel.Labels, sel.Expressions
 	}
 	return s
 }
 
 func quotaState(q *corev1.ResourceQuota) tapio.State {
 	s := base(tapio.KindResourceQuota, q)
-	s.Quota = &tapio.QuotaState{Hard: quantities(q.Spec.Hard), Used: quantities(q.Status.Used)}
+	s.Quota = &tapio.QuotaState{Hard: quantities(q.Spec.Hard), Used: quantities(q.Status.Used), Scoped: len(q.Spec.Scopes) > 0 || q.Spec.ScopeSelector != nil}
 	return s
 }
 
@@ -70,12 +120,6 @@ func quantities(list corev1.ResourceList) map[string]string {
 
 func quotaEvents(t *teller, old, new *corev1.ResourceQuota) {
 	edited(t, tapio.QuotaChanged, tapio.KindResourceQuota, old, new, func(q *corev1.ResourceQuota) any { return q.Spec })
-}
-
-func limitState(l *corev1.LimitRange) tapio.State { return base(tapio.KindLimitRange, l) }
-
-func limitEvents(t *teller, old, new *corev1.LimitRange) {
-	edited(t, tapio.QuotaChanged, tapio.KindLimitRange, old, new, func(l *corev1.LimitRange) any { return l.Spec })
 }
 
 // isConfigMap reports whether metadata is of a ConfigMap, or absent. The

@@ -90,6 +90,7 @@ func TestNodeState(t *testing.T) {
 		Ready: "True", ReadySince: time.Date(2026, 11, 23, 12, 38, 5, 0, time.UTC), Reason: "KubeletReady",
 		Message: "kubelet is posting ready status", Unschedulable: true,
 		Taints: []string{"node.kubernetes.io/unschedulable:NoSchedule"}, Allocatable: s.Node.Allocatable,
+		Extra: map[string]string{"ephemeral-storage": "243497856212", "pods": "110"}, CordonedSince: time.Date(2026, 11, 23, 12, 39, 39, 0, time.UTC),
 	}
 	if d := cmp.Diff(wanted, s.Node); d != "" || s.Node.Allocatable.CPU == "" {
 		t.Errorf("state (-want +got):\n%s", d)
@@ -155,15 +156,26 @@ func TestConfigMap(t *testing.T) {
 func TestStatesOfOtherKinds(t *testing.T) {
 	meta := metav1.ObjectMeta{Namespace: "shop", Name: "x", Annotations: map[string]string{"tapio.dev/team": "a", "a8r.io/owner": "b", "other": "c"}}
 	class, two := "fast", int32(2)
+	waits := storagev1.VolumeBindingWaitForFirstConsumer
+	gi := func(n string) corev1.ResourceList { return corev1.ResourceList{"storage": resource.MustParse(n)} }
 	tests := []struct {
 		object runtime.Object
 		want   tapio.State
 	}{
 		{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Annotations: meta.Annotations}}, tapio.State{Entity: tapio.Entity{Kind: "Namespace", Name: "shop"}}},
-		{&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv", Annotations: meta.Annotations}}, tapio.State{Entity: tapio.Entity{Kind: "PersistentVolume", Name: "pv"}}},
-		{&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast", Annotations: meta.Annotations}}, tapio.State{Entity: tapio.Entity{Kind: "StorageClass", Name: "fast"}}},
-		{&corev1.PersistentVolumeClaim{ObjectMeta: meta, Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class, VolumeName: "pv"}, Status: corev1.PersistentVolumeClaimStatus{Phase: "Bound"}},
-			tapio.State{Entity: tapio.Entity{Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "x"}, Claim: &tapio.ClaimState{Phase: "Bound", Volume: "pv", Class: "fast"}}},
+		{&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv", Annotations: meta.Annotations},
+			Spec: corev1.PersistentVolumeSpec{
+				Capacity: gi("5Gi"), AccessModes: []corev1.PersistentVolumeAccessMode{"ReadWriteOnce"}, StorageClassName: "fast", PersistentVolumeReclaimPolicy: "Retain",
+				PersistentVolumeSource: corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "10.0.0.1", Path: "/x"}},
+				ClaimRef:               &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "x", UID: "u"},
+			}, Status: corev1.PersistentVolumeStatus{Phase: "Released"}},
+			tapio.State{Entity: tapio.Entity{Kind: "PersistentVolume", Name: "pv"}, Volume: &tapio.VolumeState{
+				Phase: "Released", Capacity: "5Gi", Modes: []string{"ReadWriteOnce"}, Class: "fast", Reclaim: "Retain", Driver: "nfs",
+				Claim: tapio.Entity{Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "x"}, ClaimUID: "u"}}},
+		{&storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast", Annotations: meta.Annotations}, Provisioner: "ebs", VolumeBindingMode: &waits},
+			tapio.State{Entity: tapio.Entity{Kind: "StorageClass", Name: "fast"}, Class: &tapio.ClassState{Provisioner: "ebs", WaitsForPod: true}}},
+		{&corev1.PersistentVolumeClaim{ObjectMeta: meta, Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class, VolumeName: "pv", Resources: corev1.VolumeResourceRequirements{Requests: gi("2Gi")}}, Status: corev1.PersistentVolumeClaimStatus{Phase: "Bound"}},
+			tapio.State{Entity: tapio.Entity{Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "x"}, Claim: &tapio.ClaimState{Phase: "Bound", Volume: "pv", Class: "fast", ClassGiven: true, Requested: "2Gi"}}},
 		{&autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: meta, Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{Kind: "Deployment", Name: "web"}, MinReplicas: &two, MaxReplicas: 5}, Status: autoscalingv2.HorizontalPodAutoscalerStatus{CurrentReplicas: 3, DesiredReplicas: 4}},
 			tapio.State{Entity: tapio.Entity{Kind: "HorizontalPodAutoscaler", Namespace: "shop", Name: "x"}, Scaler: &tapio.ScalerState{Target: tapio.Entity{Kind: "Deployment", Namespace: "shop", Name: "web"}, Min: 2, Max: 5, Current: 3, Desired: 4}}},
 		{&policyv1.PodDisruptionBudget{ObjectMeta: meta, Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}}, Status: policyv1.PodDisruptionBudgetStatus{DisruptionsAllowed: 1}},

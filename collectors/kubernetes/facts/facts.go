@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -97,13 +98,17 @@ func Between(old, new runtime.Object, at time.Time, listed bool, related Related
 	case *storagev1.StorageClass:
 		tell(t, old, new, classState, nil)
 	case *autoscalingv2.HorizontalPodAutoscaler:
-		tell(t, old, new, scalerState, nil)
+		tell(t, old, new, scalerState, scalerEvents)
 	case *policyv1.PodDisruptionBudget:
 		tell(t, old, new, budgetState, nil)
 	case *corev1.ResourceQuota:
 		tell(t, old, new, quotaState, quotaEvents)
 	case *corev1.LimitRange:
 		tell(t, old, new, limitState, limitEvents)
+	case *admissionv1.ValidatingWebhookConfiguration:
+		tell(t, old, new, validatingWebhookState, nil)
+	case *admissionv1.MutatingWebhookConfiguration:
+		tell(t, old, new, mutatingWebhookState, nil)
 	case *metav1.PartialObjectMetadata:
 		if isConfigMap(old) && isConfigMap(new) {
 			tell(t, old, new, configMapState, configMapEvents)

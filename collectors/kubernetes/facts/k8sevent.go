@@ -15,6 +15,7 @@ import (
 // and counts, so that the fact has one ID whichever API it came by.
 type note struct {
 	about       corev1.ObjectReference
+	related     string // Kind/namespace/name of the other object
 	kind        string // Normal or Warning
 	reason      string
 	message     string
@@ -26,7 +27,7 @@ type note struct {
 
 func coreNote(e *corev1.Event) note {
 	n := note{
-		about: e.InvolvedObject, kind: e.Type, reason: e.Reason, message: e.Message,
+		about: e.InvolvedObject, related: relatedName(e.Related), kind: e.Type, reason: e.Reason, message: e.Message,
 		component: cmp.Or(e.ReportingController, e.Source.Component), node: e.Source.Host,
 		count: e.Count, first: first(e.FirstTimestamp.Time, e.EventTime.Time),
 		last: latest(e.LastTimestamp.Time, e.EventTime.Time),
@@ -40,7 +41,7 @@ func coreNote(e *corev1.Event) note {
 
 func newNote(e *eventsv1.Event) note {
 	n := note{
-		about: e.Regarding, kind: e.Type, reason: e.Reason, message: e.Note,
+		about: e.Regarding, related: relatedName(e.Related), kind: e.Type, reason: e.Reason, message: e.Note,
 		component: cmp.Or(e.ReportingController, e.DeprecatedSource.Component), node: e.DeprecatedSource.Host,
 		count: e.DeprecatedCount, first: first(e.DeprecatedFirstTimestamp.Time, e.EventTime.Time),
 		last: latest(e.DeprecatedLastTimestamp.Time, e.EventTime.Time),
@@ -79,9 +80,17 @@ func (t *teller) note(old *note, n note) {
 			tapio.AttrNode, n.node,
 			tapio.AttrFirstSeen, seen,
 			tapio.AttrFieldPath, n.about.FieldPath,
+			tapio.AttrRelated, n.related,
 			tapio.AttrUID, string(n.about.UID),
 		),
 	})
+}
+
+func relatedName(r *corev1.ObjectReference) string {
+	if r == nil || r.Kind == "" || r.Name == "" {
+		return ""
+	}
+	return reference(tapio.Kind(r.Kind), r.Namespace, r.Name).String()
 }
 
 // containerOf returns the container that a field path names, such as

@@ -23,6 +23,7 @@ func nodeState(n *corev1.Node) tapio.State {
 		Message:       bound(ready.Message, maxMessage),
 		Unschedulable: n.Spec.Unschedulable,
 		Allocatable:   amounts(n.Status.Allocatable),
+		Extra:         others(n.Status.Allocatable),
 	}
 	for _, kind := range pressures() {
 		if nodeCondition(n, kind).Status == corev1.ConditionTrue {
@@ -31,6 +32,9 @@ func nodeState(n *corev1.Node) tapio.State {
 	}
 	for i := range n.Spec.Taints {
 		s.Node.Taints = append(s.Node.Taints, n.Spec.Taints[i].ToString())
+		if t := &n.Spec.Taints[i]; t.Key == corev1.TaintNodeUnschedulable && t.TimeAdded != nil {
+			s.Node.CordonedSince = utc(t.TimeAdded.Time)
+		}
 	}
 	return s
 }

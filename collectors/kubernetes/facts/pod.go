@@ -25,6 +25,7 @@ func podState(p *corev1.Pod) tapio.State {
 		Containers:    containerStates(p),
 		References:    references(p),
 	}
+	placed(s.Pod, p)
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -65,14 +66,17 @@ func Strip(obj any) (any, error) {
 	case *discoveryv1.EndpointSlice:
 		stripSlice(o)
 	case *corev1.PersistentVolumeClaim:
-		o.Spec = corev1.PersistentVolumeClaimSpec{VolumeName: o.Spec.VolumeName, StorageClassName: o.Spec.StorageClassName}
+		o.Spec = corev1.PersistentVolumeClaimSpec{
+			VolumeName: o.Spec.VolumeName, StorageClassName: o.Spec.StorageClassName, AccessModes: o.Spec.AccessModes,
+			Resources: corev1.VolumeResourceRequirements{Requests: o.Spec.Resources.Requests}, Selector: o.Spec.Selector, VolumeMode: o.Spec.VolumeMode,
+		}
 		o.Status = corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase}
 	case *corev1.PersistentVolume:
-		o.Spec, o.Status = corev1.PersistentVolumeSpec{}, corev1.PersistentVolumeStatus{}
+		stripVolume(o)
 	case *storagev1.StorageClass:
-		*o = storagev1.StorageClass{TypeMeta: o.TypeMeta, ObjectMeta: o.ObjectMeta}
+		*o = storagev1.StorageClass{TypeMeta: o.TypeMeta, ObjectMeta: o.ObjectMeta, Provisioner: o.Provisioner, VolumeBindingMode: o.VolumeBindingMode}
 	case *corev1.ResourceQuota:
-		o.Spec = corev1.ResourceQuotaSpec{Hard: o.Spec.Hard}
+		o.Spec = corev1.ResourceQuotaSpec{Hard: o.Spec.Hard, Scopes: o.Spec.Scopes, ScopeSelector: o.Spec.ScopeSelector}
 	case *appsv1.Deployment:
 		stripTemplate(&o.Spec.Template)
 	case *appsv1.ReplicaSet:
@@ -88,13 +92,26 @@ func Strip(obj any) (any, error) {
 		o.Status.UncountedTerminatedPods = nil
 	case *batchv1.CronJob:
 		stripTemplate(&o.Spec.JobTemplate.Spec.Template)
-		o.Status = batchv1.CronJobStatus{}
+		o.Status = batchv1.CronJobStatus{LastScheduleTime: o.Status.LastScheduleTime}
 	case *autoscalingv2.HorizontalPodAutoscaler:
 		o.Spec.Metrics, o.Spec.Behavior = nil, nil
-		o.Status = autoscalingv2.HorizontalPodAutoscalerStatus{CurrentReplicas: o.Status.CurrentReplicas, DesiredReplicas: o.Status.DesiredReplicas}
+		o.Status = autoscalingv2.HorizontalPodAutoscalerStatus{
+			CurrentReplicas: o.Status.CurrentReplicas, DesiredReplicas: o.Status.DesiredReplicas, Conditions: o.Status.Conditions,
+		}
 	case *policyv1.PodDisruptionBudget:
 		o.Spec = policyv1.PodDisruptionBudgetSpec{Selector: o.Spec.Selector}
-		o.Status = policyv1.PodDisruptionBudgetStatus{DisruptionsAllowed: o.Status.DisruptionsAllowed}
+		o.Status = policyv1.PodDisruptionBudgetStatus{
+			DisruptionsAllowed: o.Status.DisruptionsAllowed, CurrentHealthy: o.Status.CurrentHealthy,
+			DesiredHealthy: o.Status.DesiredHealthy, ExpectedPods: o.Status.ExpectedPods,
+		}
+	case *admissionv1.ValidatingWebhookConfiguration:
+		for i := range o.Webhooks {
+			stripWebhook(&o.Webhooks[i].ClientConfig)
+		}
+	case *admissionv1.MutatingWebhookConfiguration:
+		for i := range o.Webhooks {
+			stripWebhook(&o.Webhooks[i].ClientConfig)
+		}
 	}
 	return obj, nil
 }
@@ -109,7 +126,7 @@ func stripMeta(o metav1.Object) {
 			if len(fields) == 0 { // stripped before
 				kept[k] = v
 			}
-		case annotationRevision, annotationHistory, annotationCause:
+		case annotationRevision, annotationHistory, annotationCause, annotationClass, annotationDefaultClass, annotationDefaultClassBeta:
 			kept[k] = bound(v, maxMessage)
 		case annotationLeader:
 			kept[k] = "" // its value changes every few seconds

@@ -30,6 +30,7 @@ func stripPod(p *corev1.Pod) {
 			spec.Volumes = append(spec.Volumes, *v)
 		}
 	}
+	stripPlacement(&p.Spec, &spec)
 	p.Spec = spec
 	s := &p.Status
 	p.Status = corev1.PodStatus{
@@ -52,7 +53,7 @@ func stripContainers(in []corev1.Container) []corev1.Container {
 	out := make([]corev1.Container, len(in))
 	for i := range in {
 		c := &in[i]
-		out[i] = corev1.Container{Name: c.Name, Image: c.Image, Resources: c.Resources, EnvFrom: c.EnvFrom, RestartPolicy: c.RestartPolicy}
+		out[i] = corev1.Container{Name: c.Name, Image: c.Image, Resources: c.Resources, EnvFrom: c.EnvFrom, RestartPolicy: c.RestartPolicy, Ports: stripPorts(c.Ports)}
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && (e.ValueFrom.ConfigMapKeyRef != nil || e.ValueFrom.SecretKeyRef != nil) {
 				out[i].Env = append(out[i].Env, corev1.EnvVar{Name: e.Name, ValueFrom: e.ValueFrom})
@@ -86,7 +87,7 @@ func stripStatuses(in []corev1.ContainerStatus) []corev1.ContainerStatus {
 }
 
 // stripNode keeps of a node its schedulability, conditions without heartbeat,
-// and allocatable CPU and memory.
+// and what is allocatable.
 func stripNode(n *corev1.Node) {
 	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints}
 	status := corev1.NodeStatus{Conditions: n.Status.Conditions}
@@ -95,14 +96,7 @@ func stripNode(n *corev1.Node) {
 		c.LastHeartbeatTime = metav1.Time{}
 		c.Message = bound(c.Message, maxMessage)
 	}
-	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-		if q, ok := n.Status.Allocatable[name]; ok {
-			if status.Allocatable == nil {
-				status.Allocatable = make(corev1.ResourceList, 2)
-			}
-			status.Allocatable[name] = q
-		}
-	}
+	status.Allocatable = n.Status.Allocatable
 	n.Status = status
 }
 

@@ -121,6 +121,11 @@ func cronJobState(c *batchv1.CronJob) tapio.State {
 		Generation:   c.Generation,
 		Paused:       orDefault(c.Spec.Suspend, false),
 		BackoffLimit: orDefault(c.Spec.JobTemplate.Spec.BackoffLimit, 6),
+		Schedule:     c.Spec.Schedule,
+		TimeZone:     orDefault(c.Spec.TimeZone, ""),
+	}
+	if last := c.Status.LastScheduleTime; last != nil {
+		s.Workload.LastSchedule = utc(last.Time)
 	}
 	return withTemplate(s, &c.Spec.JobTemplate.Spec.Template)
 }
