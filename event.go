@@ -106,6 +106,7 @@ const (
 	AttrDetail       = "detail"        // what was compared, in words that follow "that is to say"
 	AttrRelated      = "related"       // Kind/namespace/name of the other object of a Kubernetes Event
 	AttrUID          = "uid"           // UID of the object, where it has one
+	AttrPeerService  = "peer_service"  // namespace/name of the Service that the entity called in vain
 	AttrTerminating  = "terminating"   // "true" where the pod was being deleted: its exits are then no failure
 )
 

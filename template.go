@@ -107,5 +107,9 @@ type EventPattern struct {
 // they must touch the same objects.
 type Explanation struct {
 	Symptom string `json:"symptom"` // an event type
-	Over    string `json:"over"`    // self, node (pods on it), selects (pods behind the Service)
+	// Over is self (the same container or pod), node (pods on it, Services
+	// before them), selects (pods behind the Service at fault), references (pods that name the claim, ConfigMap, Secret or service account
+	// at fault), namespace or cluster (anything in it). What calls a Service
+	// that is at fault, and says so, is explained without being listed.
+	Over string `json:"over"`
 }

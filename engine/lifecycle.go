@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/yairfalse/tapio"
-	"github.com/yairfalse/tapio/engine/diagnosis"
 )
 
 // evaluate looks at every live incident at one moment.
@@ -208,67 +207,6 @@ func (e *Engine) reconcile(flush bool) []tapio.Story {
 		}
 	}
 	return out
-}
-
-// explains reports whether the parent's cause accounts for all that the child
-// rests on: on the same objects, and not before it.
-func (e *Engine) explains(parent, child *incident) bool {
-	if parent.chosen == nil || child.chosen == nil {
-		return false
-	}
-	if p, c := parent.chosen, child.chosen; p.Template == c.Template && p.CauseEntity == c.CauseEntity && shared(c.CauseEntity.Kind) {
-		// One object is at fault for both: the story that began first is told.
-		return parent.onset.Before(child.onset) || parent.onset.Equal(child.onset) && parent.subject.Compare(child.subject) < 0
-	}
-	// A Service without endpoints is a symptom of its pods' own trouble.
-	if child.subject.Kind == tapio.KindService && parent.subject.Kind != tapio.KindNode && child.chosen.Template.IsSymptom() {
-		return parent.subject.Kind != tapio.KindService && !parent.chosen.Template.IsSymptom() && e.serves(child.subject, parent)
-	}
-	return child.subject.Kind != tapio.KindNode && e.explainsFinding(parent, child.chosen)
-}
-
-// explainsFinding reports whether a sick node accounts for all that the
-// finding must see: events of the kinds that its template explains, on its own
-// pods, and not before it fell ill.
-func (e *Engine) explainsFinding(parent *incident, f *diagnosis.Finding) bool {
-	if parent.subject.Kind != tapio.KindNode {
-		return false
-	}
-	const slack = 2 * time.Minute // a node is told to be sick well after it fell ill
-	explained := false
-	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); !asked {
-			continue
-		}
-		over := slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {
-			return x.Symptom == string(ev.Type) && x.Over == "node"
-		})
-		if !over || !e.touches(parent, ev) || ev.Time.Before(parent.onset.Add(-slack)) {
-			return false
-		}
-		explained = true
-	}
-	return explained
-}
-
-// touches reports whether the event is about the node's own pods, about a
-// Service that stands before one of them, or about a pod that finds no place
-// since its workload lost the node.
-func (e *Engine) touches(parent *incident, ev *tapio.Event) bool {
-	node := parent.subject
-	switch {
-	case ev.Type == tapio.PodUnschedulable:
-		return parent.affected[e.graph.Workload(ev.Entity)]
-	case ev.Entity.Kind == tapio.KindPod:
-		return e.graph.Node(ev.Entity) == node || ev.Attrs[tapio.AttrNode] == node.Name
-	case ev.Entity.Kind == tapio.KindService:
-		for _, p := range e.graph.Selected(ev.Entity) {
-			if !p.Pod.Ready && p.Pod.Node == node.Name {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // absorb moves the child's objects and lines under the parent.

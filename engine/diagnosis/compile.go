@@ -22,6 +22,9 @@ import (
 // Subjects are what a template may gather its events on.
 var subjects = []string{"workload", "service", "node"}
 
+// relations are how what a template explains may stand to what is at fault.
+var relations = []string{"self", "node", "selects", "references", "namespace", "cluster"}
+
 // Template is a tapio.Template made ready to match.
 type Template struct {
 	tapio.Template
@@ -92,8 +95,8 @@ func (compiler *Compiler) Compile(t tapio.Template) (*Template, error) {
 		bad("cause_entity", `%q is none of subject, container, Kind:fact such as "ConfigMap:object"`, t.CauseEntity)
 	}
 	for i, x := range t.Explains {
-		if x.Symptom == "" || !slices.Contains([]string{"self", "node", "selects"}, x.Over) {
-			bad(fmt.Sprintf("explains[%d]", i), "wants a symptom (an event type) and over: self, node or selects")
+		if x.Symptom == "" || !slices.Contains(relations, x.Over) {
+			bad(fmt.Sprintf("explains[%d]", i), "wants a symptom (an event type) and over: one of %s", strings.Join(relations, ", "))
 		}
 	}
 	out := &Template{Template: t, order: order}

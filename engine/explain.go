@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/engine/diagnosis"
+)
+
+// explains reports whether the parent's cause accounts for all that the child
+// rests on: on the same objects, and not before it.
+func (e *Engine) explains(parent, child *incident) bool {
+	if parent.chosen == nil || child.chosen == nil {
+		return false
+	}
+	if p, c := parent.chosen, child.chosen; p.Template == c.Template && p.CauseEntity == c.CauseEntity && shared(c.CauseEntity.Kind) {
+		// One object is at fault for both: the story that began first is told.
+		return parent.onset.Before(child.onset) || parent.onset.Equal(child.onset) && parent.subject.Compare(child.subject) < 0
+	}
+	// A Service without endpoints is a symptom of its pods' own trouble.
+	if child.subject.Kind == tapio.KindService && parent.subject.Kind != tapio.KindNode && child.chosen.Template.IsSymptom() {
+		return parent.subject.Kind != tapio.KindService && !parent.chosen.Template.IsSymptom() && e.serves(child.subject, parent)
+	}
+	return child.subject.Kind != tapio.KindNode && e.explainsFinding(parent, child.chosen)
+}
+
+// slack is how much earlier than the parent's onset a child's event may be: a
+// deeper cause is often told well after it began to hurt.
+const slack = 2 * time.Minute
+
+// explainsFinding reports whether the parent's cause accounts for all that the
+// finding must see: events of the kinds that its template explains, on objects
+// that it reaches, and not before it began.
+func (e *Engine) explainsFinding(parent *incident, f *diagnosis.Finding) bool {
+	if parent.chosen == nil {
+		return false
+	}
+	cause := parent.chosen.CauseEntity.Object()
+	explained := false
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); !asked {
+			continue
+		}
+		reached := e.calls(parent, cause, ev) || slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {
+			return x.Symptom == string(ev.Type) && e.reaches(parent, x.Over, ev)
+		})
+		if !reached || ev.Time.Before(parent.onset.Add(-slack)) {
+			return false
+		}
+		explained = true
+	}
+	return explained
+}
+
+// reaches reports whether what the event is about stands in the relation to
+// what is at fault.
+func (e *Engine) reaches(parent *incident, over string, ev *tapio.Event) bool {
+	cause := parent.chosen.CauseEntity.Object()
+	switch over {
+	case "node":
+		return parent.subject.Kind == tapio.KindNode && e.onNode(parent, ev)
+	case "selects":
+		return e.behind(parent, cause, ev)
+	case "references":
+		return e.refersTo(cause, ev)
+	case "namespace":
+		return ev.Entity.Namespace != "" && (ev.Entity.Namespace == cause.Namespace || cause.Kind == tapio.KindNamespace && ev.Entity.Namespace == cause.Name)
+	case "cluster":
+		return true
+	}
+	return false
+}
+
+// onNode reports whether the event is about the node's own pods, about a
+// Service that stands before one of them, or about a pod that finds no place
+// since its workload lost the node.
+func (e *Engine) onNode(parent *incident, ev *tapio.Event) bool {
+	node := parent.subject
+	switch {
+	case ev.Type == tapio.PodUnschedulable:
+		return parent.affected[e.graph.Workload(ev.Entity)]
+	case ev.Entity.Kind == tapio.KindPod:
+		return e.graph.Node(ev.Entity) == node || ev.Attrs[tapio.AttrNode] == node.Name
+	case ev.Entity.Kind == tapio.KindService:
+		for _, p := range e.graph.Selected(ev.Entity) {
+			if !p.Pod.Ready && p.Pod.Node == node.Name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// behind reports whether the event is about a pod or workload that the Service
+// at fault stands before.
+func (e *Engine) behind(parent *incident, cause tapio.Entity, ev *tapio.Event) bool {
+	services := e.graph.ServicesOf(e.graph.Workload(ev.Entity))
+	return slices.Contains(services, parent.subject) || slices.Contains(services, cause)
+}
+
+// calls reports whether the event names, as the peer that failed it, a Service
+// that is at fault or stands before what is.
+func (e *Engine) calls(parent *incident, cause tapio.Entity, ev *tapio.Event) bool {
+	name := ev.Attrs[tapio.AttrPeerService]
+	if name == "" {
+		return false
+	}
+	namespace, name := splitName(name)
+	svc := tapio.Entity{Kind: tapio.KindService, Namespace: namespace, Name: name}
+	return svc == parent.subject || svc == cause || e.serves(svc, parent)
+}
+
+// refersTo reports whether the pods that the event is about name the object at
+// fault: a volume claim, a ConfigMap, a Secret or a service account.
+func (e *Engine) refersTo(cause tapio.Entity, ev *tapio.Event) bool {
+	for _, p := range e.graph.Pods(e.graph.Workload(ev.Entity)) {
+		if slices.Contains(p.Pod.References, cause) {
+			return true
+		}
+	}
+	return false
+}
