@@ -86,6 +86,9 @@ func methods() map[string]method {
 		"conversations.join":    {scopes: []string{"channels:join"}, perMinute: 50, call: (*Workspace).join},
 		"conversations.open":    {scopes: []string{"im:write"}, perMinute: 50, call: (*Workspace).open},
 		"reactions.add":         {scopes: []string{"reactions:write"}, perMinute: 50, call: (*Workspace).react},
+		"reactions.remove":      {scopes: []string{"reactions:write"}, perMinute: 50, call: (*Workspace).unreact},
+		"users.lookupByEmail":   {scopes: []string{"users:read.email"}, perMinute: 50, call: (*Workspace).lookupByEmail},
+		"blocks.validate":       {perMinute: 50, call: (*Workspace).blocksValidate},
 		"users.info":            {scopes: []string{"users:read"}, perMinute: 100, call: (*Workspace).usersInfo},
 		"users.list":            {scopes: []string{"users:read"}, perMinute: 20, call: (*Workspace).usersList},
 	}

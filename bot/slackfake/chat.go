@@ -3,6 +3,7 @@ package slackfake
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -180,6 +181,36 @@ func (w *Workspace) react(a args) (reply, error) {
 	}
 	m.Reactions = append(m.Reactions, Reaction{Name: name, Users: []string{w.bot.ID}, Count: 1})
 	w.publishMessage(changeMessage, c, m)
+	return reply{}, nil
+}
+
+func (w *Workspace) unreact(a args) (reply, error) {
+	c, err := w.byID(a["channel"])
+	if err != nil {
+		return nil, err
+	}
+	m, _ := c.message(a["timestamp"])
+	if m == nil {
+		return nil, fail("message_not_found")
+	}
+	name := strings.Trim(a["name"], ":")
+	i := slices.IndexFunc(m.Reactions, func(r Reaction) bool { return r.Name == name && slices.Contains(r.Users, w.bot.ID) })
+	if i < 0 {
+		return nil, fail("no_reaction")
+	}
+	m.Reactions = slices.Delete(m.Reactions, i, i+1)
+	w.publishMessage(changeMessage, c, m)
+	return reply{}, nil
+}
+
+// blocksValidate is Slack's own judge of blocks.
+func (w *Workspace) blocksValidate(a args) (reply, error) {
+	if a["blocks"] == "" {
+		return nil, fail("invalid_arguments")
+	}
+	if _, err := checkBlocks(a["blocks"]); err != nil {
+		return nil, err
+	}
 	return reply{}, nil
 }
 

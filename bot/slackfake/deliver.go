@@ -61,6 +61,9 @@ func (w *Workspace) attempt(ctx context.Context, d delivery, retry int) (json.Ra
 	if fault != nil && fault.Delay > 0 && !sleep(ctx, fault.Delay) {
 		return nil, ctx.Err()
 	}
+	if fault != nil && fault.Kind == OutOfOrder {
+		w.overtaken(ctx)
+	}
 	copies := 1
 	if fault != nil && fault.Kind == DuplicateEnvelope {
 		copies = 2
@@ -105,11 +108,16 @@ func (w *Workspace) sendEnvelope(d delivery, retry int, ack chan json.RawMessage
 	}
 	w.acks[id] = ack
 	stalled := s.stalled
+	passed := w.overtakers
+	w.overtakers = nil
 	w.mu.Unlock()
 	if !stalled {
 		if err := s.send(env); err != nil {
 			s.stop()
 		}
+	}
+	for _, p := range passed {
+		close(p)
 	}
 	return id, nil
 }

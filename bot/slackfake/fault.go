@@ -24,6 +24,7 @@ const (
 	Slow              FaultKind = "slow"              // waits Fault.Delay, then answers
 	Prepare           FaultKind = "prepare"           // runs Fault.Before, then answers
 	DuplicateEnvelope FaultKind = "duplicate"         // an envelope is sent twice
+	OutOfOrder        FaultKind = "out of order"      // an envelope waits until another one overtook it, at most 2 s
 	LostAck           FaultKind = "lost ack"          // the ack of an envelope is not heard
 )
 
@@ -128,6 +129,24 @@ func (f *Fault) answer(rw http.ResponseWriter) {
 		io.WriteString(rw, "<html><body>502 Bad Gateway</body></html>")
 	case CutBefore:
 		panic(http.ErrAbortHandler) // the client sees the connection end
+	}
+}
+
+// overtakeWithin is how long an envelope waits to be overtaken, scaled by
+// Options.WaitScale. The ack deadline begins afterwards.
+const overtakeWithin = 2 * time.Second
+
+// overtaken waits until another envelope was sent.
+func (w *Workspace) overtaken(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, w.scaled(overtakeWithin))
+	defer cancel()
+	w.mu.Lock()
+	next := make(chan struct{})
+	w.overtakers = append(w.overtakers, next)
+	w.mu.Unlock()
+	select {
+	case <-next:
+	case <-ctx.Done():
 	}
 }
 

@@ -44,6 +44,8 @@ func (w *Workspace) addPage(mux *http.ServeMux) {
 	mux.Handle("GET /page/older", guard(http.HandlerFunc(w.serveOlder)))
 	mux.Handle("GET /page/events", guard(http.HandlerFunc(w.serveEvents)))
 	mux.Handle("POST /page/command", guard(http.HandlerFunc(w.serveCommand)))
+	mux.Handle("GET /page/faults", guard(http.HandlerFunc(w.servePanel)))
+	mux.Handle("POST /page/fault", guard(http.HandlerFunc(w.serveFault)))
 	mux.Handle("POST /page/click", guard(http.HandlerFunc(w.serveClick)))
 }
 

@@ -1,5 +1,14 @@
 package slackfake
 
+func (w *Workspace) lookupByEmail(a args) (reply, error) {
+	for _, u := range w.users {
+		if u.Email != "" && u.Email == a["email"] {
+			return reply{"user": w.person(u)}, nil
+		}
+	}
+	return nil, fail("users_not_found")
+}
+
 // person is a user as the Web API shows it.
 func (w *Workspace) person(u *User) map[string]any {
 	return map[string]any{

@@ -44,6 +44,7 @@ type User struct {
 	ID    string // made when empty
 	Name  string // handle, without @
 	Title string // full name; the handle when empty
+	Email string
 	Bot   bool
 }
 
@@ -133,6 +134,7 @@ type Workspace struct {
 	tickets    map[string]bool
 	acks       map[string]chan json.RawMessage // envelope → who waits for its ack
 	delivered  int                             // envelopes so far: they go round the sockets
+	overtakers []chan struct{}                 // closed by the next envelope that is sent
 	status     Status
 	watchers   map[*watcher]bool
 }

@@ -5,6 +5,7 @@ import { draw, avatar } from "./message.js";
 import { Pane } from "./pane.js";
 import { emojiNode } from "./mrkdwn.js";
 import { setUpTheme } from "./themes.js";
+import { setUpFaults } from "./faults.js";
 
 const $ = (id) => document.getElementById(id);
 let current = ""; // channel ID
@@ -17,6 +18,7 @@ const channelPane = new Pane($("channel-scroll"), $("messages"), $("jump"), (m) 
 const threadPane = new Pane($("thread-scroll"), $("thread-messages"), null, (m) => draw(m, { ...options, place: "thread" }));
 
 setUpTheme($("theme"));
+setUpFaults(() => current);
 follow({ onState, onChange, onLost: (lost) => { $("offline").hidden = !lost; } });
 
 async function onState() {
