@@ -32,6 +32,8 @@ const (
 	NodeNotReady      EventType = "node.notready"     // Ready is False or Unknown: AttrStatus
 	NodePressure      EventType = "node.pressure"     // Memory-, Disk- or PIDPressure turned true: Reason is the condition's type
 	NodePressureEnded EventType = "node.pressure_ended"
+	NodeProblem       EventType = "node.problem" // a condition that watches kernel, runtime, disk or network turned true: Reason is its type
+	NodeProblemEnded  EventType = "node.problem_ended"
 	NodeCordoned      EventType = "node.cordoned"
 	NodeUncordoned    EventType = "node.uncordoned"
 	NodeDeleted       EventType = "node.deleted"

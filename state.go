@@ -80,6 +80,7 @@ type NodeState struct {
 	Reason        string    `json:"reason,omitempty"` // of Ready
 	Message       string    `json:"message,omitempty"`
 	Pressures     []string  `json:"pressures,omitempty"` // condition types that are True: MemoryPressure, …
+	Problems      []string  `json:"problems,omitempty"`  // other bad conditions that are True: KernelDeadlock, NetworkUnavailable, …
 	Unschedulable bool      `json:"unschedulable,omitempty"`
 	Taints        []string  `json:"taints,omitempty"` // key=value:effect
 	Allocatable   Resources `json:"allocatable,omitzero"`

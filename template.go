@@ -16,13 +16,28 @@ const (
 	CauseCrashSignal     Cause = "container.crash_signal"
 	CauseCommandNotFound Cause = "container.command_not_found"
 
+	CauseStartupFailed    Cause = "container.startup_failed"
+	CauseOOMChild         Cause = "container.oom_child"
+	CauseKilledExternally Cause = "container.killed_externally"
+	CausePermissionDenied Cause = "container.permission_denied"
+	CauseExecFormat       Cause = "container.exec_format"
+	CauseHookFailed       Cause = "container.hook_failed"
+	CauseCreateFailed     Cause = "container.create_failed"
+	CauseSandboxFailed    Cause = "sandbox.create_failed"
+
 	CauseConfigMapMissing Cause = "config.configmap_missing"
 	CauseSecretMissing    Cause = "config.secret_missing"
 	CauseKeyMissing       Cause = "config.key_missing"
+	CauseRunAsNonRoot     Cause = "config.run_as_non_root"
 
 	CauseImageNotFound       Cause = "image.not_found"
 	CauseImageUnauthorized   Cause = "image.unauthorized"
 	CauseRegistryUnreachable Cause = "image.registry_unreachable"
+	CauseRateLimited         Cause = "image.rate_limited"
+	CauseRegistryTLS         Cause = "image.registry_tls"
+	CausePlatformMismatch    Cause = "image.platform_mismatch"
+	CauseInvalidImageName    Cause = "image.invalid_name"
+	CauseNeverPull           Cause = "image.never_pull"
 
 	CauseInsufficientCPU    Cause = "sched.insufficient_cpu"
 	CauseInsufficientMemory Cause = "sched.insufficient_memory"
@@ -34,9 +49,19 @@ const (
 	CauseNodeMemoryPressure Cause = "node.memory_pressure"
 	CauseNodeDiskPressure   Cause = "node.disk_pressure"
 	CauseNodePIDPressure    Cause = "node.pid_pressure"
-	CauseRolloutStuck       Cause = "rollout.stuck"
-	CauseNoReadyEndpoints   Cause = "service.no_ready_endpoints"
-	CauseSelectorMismatch   Cause = "service.selector_mismatch"
+
+	CauseNodeRuntimeDown     Cause = "node.runtime_down"
+	CauseNodeNetworkNotReady Cause = "node.network_not_ready"
+	CauseNodeRebooted        Cause = "node.rebooted"
+	CauseNodeShutdown        Cause = "node.shutdown"
+	CauseNodeReadOnly        Cause = "node.readonly_filesystem"
+	CauseNodeKernelFault     Cause = "node.kernel_fault"
+	CauseEphemeralStorage    Cause = "pod.ephemeral_storage"
+	CausePreempted           Cause = "pod.preempted"
+
+	CauseRolloutStuck     Cause = "rollout.stuck"
+	CauseNoReadyEndpoints Cause = "service.no_ready_endpoints"
+	CauseSelectorMismatch Cause = "service.selector_mismatch"
 )
 
 // Rank is a template's place in the order of precedence when more than one

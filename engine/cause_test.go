@@ -39,7 +39,6 @@ func TestCauseOfMessages(t *testing.T) {
 		{"no such host", tapio.ContainerWaiting, "ImagePullBackOff", backoff + `failed to do request: Head "https://registry.test/v2/team/app/manifests/1": dial tcp: lookup registry.test on 10.96.0.10:53: no such host`, tapio.CauseRegistryUnreachable, registry},
 		{"refused", tapio.ContainerWaiting, "ErrImagePull", resolve + `failed to do request: Head "https://registry.test/v2/team/app/manifests/1": dial tcp 10.0.0.9:443: connect: connection refused`, tapio.CauseRegistryUnreachable, registry},
 		{"time-out", tapio.ContainerWaiting, "ErrImagePull", resolve + `failed to do request: Head "https://registry.test/v2/team/app/manifests/1": dial tcp 10.0.0.9:443: i/o timeout`, tapio.CauseRegistryUnreachable, registry},
-		{"bad name", tapio.ContainerWaiting, "InvalidImageName", `Failed to apply default image tag "registry.test/UPPER:1": couldn't parse image name`, tapio.CauseUnknown, object(tapio.KindDeployment, "web")},
 
 		{"ConfigMap", tapio.ContainerWaiting, "CreateContainerConfigError", `configmap "settings" not found`, tapio.CauseConfigMapMissing, object(tapio.KindConfigMap, "settings")},
 		{"ConfigMap volume", tapio.KubernetesEvent, "FailedMount", `MountVolume.SetUp failed for volume "c" : configmap "settings" not found`, tapio.CauseConfigMapMissing, object(tapio.KindConfigMap, "settings")},

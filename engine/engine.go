@@ -330,7 +330,7 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
-		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodePressureEnded,
+		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodePressureEnded, tapio.NodeProblemEnded,
 		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete:
 		return true
 	case tapio.KubernetesEvent:
@@ -356,7 +356,7 @@ func (e *Engine) expected(ev *tapio.Event) bool {
 			return true
 		}
 	}
-	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil && ev.Type != tapio.PodEvicted {
+	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil && ev.Type != tapio.PodEvicted && ev.Reason != "Preempted" {
 		// What happens to a pod on its way out is part of its going.
 		return s.Pod.Terminating || s.Pod.Phase == "Succeeded" || !e.graph.Exists(ev.Entity)
 	}

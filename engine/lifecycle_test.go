@@ -51,7 +51,7 @@ func TestBackOffLongerThanQuiet(t *testing.T) {
 		told = append(told, e.Tick(at)...)
 		at = at.Add(time.Second)
 	}
-	if len(told) == 0 || told[0].Cause != tapio.CauseUnknown || told[0].Facts[tapio.FactExitCode] != "143" {
+	if len(told) == 0 || told[0].Cause != tapio.CauseKilledExternally || told[0].Facts[tapio.FactExitCode] != "143" {
 		t.Errorf("a crash loop with back-offs longer than the quiet time is not told: %+v", told)
 	}
 }

@@ -331,6 +331,9 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 	case "node":
 		s.Entity.Kind = tapio.KindNode
 		s.Node = &tapio.NodeState{Ready: o.get("ready", "True"), Reason: o["reason"]}
+		if p := o["problems"]; p != "" {
+			s.Node.Problems = strings.Split(p, ",")
+		}
 		if p := o["pressures"]; p != "" {
 			s.Node.Pressures = strings.Split(p, ",")
 		}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +20,7 @@ func TestGolden(t *testing.T) {
 	templates := library(t)
 	n := narrator(t)
 	told := map[string]bool{}
-	for _, sc := range append(scenes(), moments()...) {
+	for _, sc := range slices.Concat(scenes(), startScenes(), nodeScenes(), moments()) {
 		name := sc.name
 		if name == "" {
 			name = sc.template

@@ -75,6 +75,10 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return name + " is short of " + pressureOf(reason) + because(reason)
 	case tapio.NodePressureEnded:
 		return name + " has enough " + pressureOf(reason) + " again"
+	case tapio.NodeProblem:
+		return name + " reports " + or(reason, "a problem") + said
+	case tapio.NodeProblemEnded:
+		return name + " no longer reports " + or(reason, "a problem")
 	case tapio.NodeCordoned:
 		return name + " was cordoned" + by(e)
 	case tapio.NodeUncordoned:

@@ -165,7 +165,7 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 			set(tapio.FactLastError, lastLine(ev.Message))
 		}
 	}
-	if ev.Type == tapio.NodePressure {
+	if ev.Type == tapio.NodePressure || ev.Type == tapio.NodeProblem {
 		set(tapio.FactCondition, ev.Reason)
 	}
 	for fact, re := range r.pattern.captures {

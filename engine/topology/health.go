@@ -49,7 +49,7 @@ func podHealth(s *tapio.State) Health {
 }
 
 func (g *Graph) nodeHealth(s *tapio.State) Health {
-	h := Health{Healthy: s.Node.Ready == "True" && len(s.Node.Pressures) == 0}
+	h := Health{Healthy: s.Node.Ready == "True" && len(s.Node.Pressures) == 0 && len(s.Node.Problems) == 0}
 	for _, p := range g.PodsOn(s.Entity.Name) {
 		ph := podHealth(p)
 		h.Down += ph.Down

@@ -13,6 +13,21 @@ func pressures() []corev1.NodeConditionType {
 	return []corev1.NodeConditionType{corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure}
 }
 
+// problems are the conditions, beside Ready and the pressures, that are bad
+// while they are true: the network's of Kubernetes itself, and those of the
+// node problem detector as it ships. Conditions of anybody else may mean
+// anything, so they are left alone.
+func problems() []corev1.NodeConditionType {
+	return []corev1.NodeConditionType{
+		corev1.NodeNetworkUnavailable,
+		"KernelDeadlock", "ReadonlyFilesystem", "XfsShutdown", "CorruptDockerOverlay2",
+		"FrequentKubeletRestart", "FrequentContainerdRestart", "FrequentDockerRestart", "FrequentUnregisterNetDevice",
+		"KubeletUnhealthy", "ContainerRuntimeUnhealthy", "KubeletProblem", "ContainerRuntimeProblem",
+		"KernelPanic", "HardwareProblem", "DiskProblem", "DiskFailure", "FilesystemCorruptionProblem",
+		"CPUProblem", "MemoryProblem",
+	}
+}
+
 func nodeState(n *corev1.Node) tapio.State {
 	s := base(tapio.KindNode, n)
 	ready := nodeCondition(n, corev1.NodeReady)
@@ -28,6 +43,11 @@ func nodeState(n *corev1.Node) tapio.State {
 	for _, kind := range pressures() {
 		if nodeCondition(n, kind).Status == corev1.ConditionTrue {
 			s.Node.Pressures = append(s.Node.Pressures, string(kind))
+		}
+	}
+	for _, kind := range problems() {
+		if nodeCondition(n, kind).Status == corev1.ConditionTrue {
+			s.Node.Problems = append(s.Node.Problems, string(kind))
 		}
 	}
 	for i := range n.Spec.Taints {
@@ -46,18 +66,8 @@ func nodeEvents(t *teller, old, new *corev1.Node) {
 		return
 	}
 	t.nodeReadiness(old, new)
-	for _, kind := range pressures() {
-		c, was := nodeCondition(new, kind), corev1.ConditionFalse
-		if old != nil {
-			was = nodeCondition(old, kind).Status
-		}
-		switch {
-		case c.Status == corev1.ConditionTrue && was != corev1.ConditionTrue:
-			t.nodeConditionEvent(new, tapio.NodePressure, tapio.SeverityHigh, c, string(kind))
-		case c.Status == corev1.ConditionFalse && was == corev1.ConditionTrue:
-			t.nodeConditionEvent(new, tapio.NodePressureEnded, tapio.SeverityInfo, c, string(kind))
-		}
-	}
+	t.badConditions(old, new, pressures(), tapio.NodePressure, tapio.NodePressureEnded)
+	t.badConditions(old, new, problems(), tapio.NodeProblem, tapio.NodeProblemEnded)
 	if old != nil && old.Spec.Unschedulable != new.Spec.Unschedulable {
 		what := tapio.NodeUncordoned
 		if new.Spec.Unschedulable {
@@ -66,6 +76,23 @@ func nodeEvents(t *teller, old, new *corev1.Node) {
 		e := nodeEvent(new, what, tapio.SeverityInfo, editTime(old, new))
 		set(e.Attrs, tapio.AttrManager, editor(old, new))
 		t.event(e)
+	}
+}
+
+// badConditions tells which of the conditions, bad while they are true, began
+// and ended.
+func (t *teller) badConditions(old, new *corev1.Node, kinds []corev1.NodeConditionType, began, ended tapio.EventType) {
+	for _, kind := range kinds {
+		c, was := nodeCondition(new, kind), corev1.ConditionFalse
+		if old != nil {
+			was = nodeCondition(old, kind).Status
+		}
+		switch {
+		case c.Status == corev1.ConditionTrue && was != corev1.ConditionTrue:
+			t.nodeConditionEvent(new, began, tapio.SeverityHigh, c, string(kind))
+		case c.Status == corev1.ConditionFalse && was == corev1.ConditionTrue:
+			t.nodeConditionEvent(new, ended, tapio.SeverityInfo, c, string(kind))
+		}
 	}
 }
 

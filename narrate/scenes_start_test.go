@@ -1,0 +1,81 @@
+package narrate
+
+import "github.com/yairfalse/tapio"
+
+const (
+	task  = `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: `
+	photo = "registry.example.com/shop/checkout:1.9"
+)
+
+// exitScene is a container of checkout that ends again and again.
+func exitScene(template, reason, code, message string, pairs ...string) scene {
+	f := facts(append(pairs, tapio.FactContainer, "app", tapio.FactPodName, pod1.Name, tapio.FactExitCode, code, tapio.FactReason, reason, tapio.FactMessage, message, tapio.FactFailures, "4")...)
+	e := ev(0, tapio.ContainerExit, in(pod1, "app"), "reason", reason, tapio.AttrExitCode, code, "message", message)
+	return scene{template: template, subject: checkout, cause: in(checkout, "app"), facts: f, events: []tapio.StoryEvent{repeated(4, 200, e)}, scope: some, pods: podNames[:1]}
+}
+
+// noteScene is a Kubernetes Event about a pod of checkout, or its container.
+func noteScene(template string, about tapio.Entity, reason, message string, pairs ...string) scene {
+	f := facts(append([]string{tapio.FactContainer, about.Container, tapio.FactPodName, pod1.Name, tapio.FactReason, reason, tapio.FactMessage, message, tapio.FactFailures, "6"}, pairs...)...)
+	sc := scene{template: template, subject: checkout, facts: f, scope: some, pods: podNames[:1]}
+	sc.events = []tapio.StoryEvent{repeated(6, 300, ev(0, tapio.KubernetesEvent, about, "reason", reason, "message", message))}
+	if about.Container != "" {
+		sc.cause = in(checkout, about.Container)
+	}
+	return sc
+}
+
+// pullScene is an image of checkout that cannot be pulled.
+func pullScene(template, reason, message string, cause tapio.Entity, pairs ...string) scene {
+	f := facts(append([]string{tapio.FactContainer, "app", tapio.FactPodName, pod1.Name, tapio.FactImage, photo, tapio.FactRegistry, "registry.example.com", tapio.FactReason, reason, tapio.FactMessage, message}, pairs...)...)
+	e := ev(0, tapio.ContainerWaiting, in(pod1, "app"), "reason", reason, tapio.AttrImage, photo, "message", message)
+	return scene{template: template, subject: checkout, cause: cause, facts: f, events: []tapio.StoryEvent{e}, scope: some, pods: podNames[:1]}
+}
+
+func startScenes() []scene {
+	outside := exitScene("container-killed-externally", "Error", "137", "")
+	outside.standing = tapio.StandingPossible
+	registry := entity(tapio.KindRegistry, "registry.example.com")
+	image := entity(tapio.KindImage, photo)
+	resolve := `failed to pull and unpack image "` + photo + `": failed to resolve reference "` + photo + `": `
+	return []scene{
+		exitScene("container-permission-denied", "StartError", "128", task+`exec: "/app/run": permission denied`, tapio.FactDetail, `exec: "/app/run": permission denied`),
+		exitScene("container-exec-format", "StartError", "128", task+`exec /app/run: exec format error`, tapio.FactDetail, "exec /app/run: exec format error"),
+		exitScene("container-create-failed", "StartError", "128", task+`error during container init: error mounting "/c" to rootfs at "/etc": not a directory`, tapio.FactDetail, `error mounting "/c" to rootfs at "/etc": not a directory`),
+		outside,
+		noteScene("container-startup-failed", in(pod1, "app"), "Killing", "Container app failed startup probe, will be restarted", tapio.FactDetail, "HTTP probe failed with statuscode: 503"),
+		noteScene("container-hook-failed", in(pod1, "app"), "FailedPostStartHook", "PostStartHook failed"),
+		noteScene("sandbox-create-failed", pod1, "FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "0a": plugin type="calico" failed (add): unauthorized`, tapio.FactDetail, `plugin type="calico" failed (add): unauthorized`),
+		noteScene("pod-ephemeral-storage", pod1, "Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.", tapio.FactDetail, "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."),
+		noteScene("pod-preempted", pod1, "Preempted", "Preempted by batch/import-7 on node node-7", tapio.FactObject, "batch/import-7", tapio.FactNodeName, "node-7"),
+		pullScene("config-run-as-non-root", "CreateContainerConfigError", `container has runAsNonRoot and image will run as root (pod: "checkout-7d9f8-x2x7k_shop(0a)", container: app)`, in(checkout, "app"), tapio.FactDetail, "image will run as root"),
+		pullScene("image-rate-limited", "ErrImagePull", resolve+"429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit", registry, tapio.FactDetail, "429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit"),
+		pullScene("image-registry-tls", "ErrImagePull", resolve+"tls: failed to verify certificate: x509: certificate signed by unknown authority", registry, tapio.FactDetail, "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+		pullScene("image-platform-mismatch", "ErrImagePull", `failed to pull and unpack image "`+photo+`": no match for platform in manifest sha256:0a: not found`, image, tapio.FactDetail, "no match for platform in manifest sha256:0a"),
+		pullScene("image-invalid-name", "InvalidImageName", `Failed to apply default image tag "shop/Checkout:1.9": couldn't parse image name "shop/Checkout:1.9": invalid reference format: repository name must be lowercase`, in(checkout, "app"), tapio.FactImage, "shop/Checkout:1.9", tapio.FactDetail, "invalid reference format: repository name must be lowercase"),
+		pullScene("image-never-pull", "ErrImageNeverPull", `Container image "`+photo+`" is not present with pull policy of Never`, in(checkout, "app")),
+		pullScene("config-pull-secret-missing", "ErrImagePull", resolve+"pull access denied, repository does not exist or may require authorization", entity(tapio.KindSecret, "registry-login"), tapio.FactObject, "registry-login"),
+	}
+}
+
+// nodeScene is a node that reports something bad.
+func nodeScene(template string, typ tapio.EventType, reason, message string, pairs ...string) scene {
+	return scene{
+		template: template, subject: node, facts: facts(tapio.FactNodeName, node.Name, tapio.FactReason, reason, tapio.FactMessage, message, tapio.FactCondition, reason),
+		events: []tapio.StoryEvent{ev(0, typ, node, append([]string{"reason", reason, "message", message}, pairs...)...), as(tapio.RoleEffect, ev(3, tapio.PodNotReady, pod1))},
+		scope:  tapio.Scope{PodsDown: 2, PodsWanted: 9, WorstDown: 2, Workloads: 2}, pods: podNames,
+	}
+}
+
+func nodeScenes() []scene {
+	return []scene{
+		nodeScene("node-runtime-down", tapio.NodeNotReady, "KubeletNotReady", "container runtime is down", tapio.AttrStatus, "False"),
+		nodeScene("node-runtime-unreachable", tapio.KubernetesEvent, "ContainerGCFailed", "rpc error: code = Unavailable desc = connection error: dial unix /run/containerd/containerd.sock: connect: connection refused"),
+		nodeScene("node-network-not-ready", tapio.NodeNotReady, "KubeletNotReady", "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized", tapio.AttrStatus, "False"),
+		nodeScene("node-rebooted", tapio.KubernetesEvent, "Rebooted", "Node node-7 has been rebooted, boot id: 0a1b2c"),
+		nodeScene("node-shutdown", tapio.NodeNotReady, "KubeletNotReady", "node is shutting down", tapio.AttrStatus, "False"),
+		nodeScene("node-readonly-filesystem", tapio.NodeProblem, "ReadonlyFilesystem", "EXT4-fs error (device sda1): Remounting filesystem read-only"),
+		nodeScene("node-kernel-fault", tapio.NodeProblem, "KernelDeadlock", "task umount:21568 blocked for more than 120 seconds."),
+		nodeScene("node-kernel-fault-events", tapio.KubernetesEvent, "TaskHung", "INFO: task kworker/u8:2 blocked for more than 120 seconds."),
+	}
+}
