@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,38 +15,56 @@ import (
 )
 
 // library reads the shipped templates as files, because narrate does not import
-// the engine.
+// the engine. Callers must not change what it returns.
 func library(t testing.TB) []tapio.Template {
 	t.Helper()
+	all, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var shipped = sync.OnceValues(func() ([]tapio.Template, error) {
 	files, err := filepath.Glob("../engine/templates/*.yaml")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no template files: %v", err)
+		return nil, fmt.Errorf("no template files: %v", err)
 	}
 	var all []tapio.Template
 	for _, f := range files {
 		raw, err := os.ReadFile(f)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		var doc struct {
 			Templates []tapio.Template `json:"templates"`
 		}
 		if err := yaml.UnmarshalStrict(raw, &doc); err != nil {
-			t.Fatalf("%s: %v", f, err)
+			return nil, fmt.Errorf("%s: %w", f, err)
 		}
 		all = append(all, doc.Templates...)
 	}
-	return all
-}
+	return all, nil
+})
 
+// narrator returns the one Narrator of all tests: parsing all words takes
+// longer than most of them.
 func narrator(t testing.TB) *Narrator {
 	t.Helper()
-	n, err := New(library(t))
+	n, err := parsed()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
+
+var parsed = sync.OnceValues(func() (*Narrator, error) {
+	all, err := shipped()
+	if err != nil {
+		return nil, err
+	}
+	return New(all)
+})
 
 // noon is when every scene begins.
 var noon = time.Date(2026, 11, 2, 14, 2, 0, 0, time.UTC)
