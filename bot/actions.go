@@ -2,104 +2,192 @@ package bot
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/slack-go/slack"
+	"github.com/yairfalse/tapio"
 )
 
-// clickWithin is how long a click waits for the desk. Slack wants its
-// acknowledgement within 3 s.
-const clickWithin = 2 * time.Second
+// Action IDs of the controls. They are part of messages that are out there, so
+// they don't change. Where an ID comes more than once in a block, a dot and a
+// word stand behind it: Slack wants them unique.
+const (
+	actionAck      = "tapio.ack"
+	actionUnack    = "tapio.unack"
+	actionTimeline = "tapio.timeline"
+	actionRunbook  = "tapio.url.runbook"
+	actionShare    = "tapio.share"
+	actionPick     = "tapio.pick"    // value: a command; of older messages a name
+	actionMute     = "tapio.mute"    // value: a story, or "" for the general modal
+	actionUnmute   = "tapio.unmute"  // value: a mute
+	actionMore     = "tapio.more"    // the menu of a story; values: a word of more… and a story
+	actionWrong    = "tapio.wrong"   // value: a story
+	actionRight    = "tapio.right"   // value: a story
+	actionRefresh  = "tapio.refresh" // of the App Home
+)
 
-// interact handles a click on a button. It returns when the click is recorded;
-// false means that it was not taken and that Slack may send it again.
-func (b *Bot) interact(ctx context.Context, cb *slack.InteractionCallback) bool {
-	if cb.Type != slack.InteractionTypeBlockActions {
-		return true
-	}
-	taken := true
-	for _, a := range cb.ActionCallback.BlockActions {
-		taken = b.pressed(ctx, cb, a) && taken
-	}
-	return taken
-}
+// The words of the menu of a story.
+const (
+	moreSimilar = "similar"
+	moreWhy     = "why"
+	moreNote    = "note"
+	moreWrong   = "wrong"
+	moreRight   = "right"
+)
 
-func (b *Bot) pressed(ctx context.Context, cb *slack.InteractionCallback, a *slack.BlockAction) bool {
-	key := fmt.Sprintf("click %s %s %s", cb.TriggerID, a.ActionTs, a.ActionID)
+// shortcutNote is the callback ID of the message shortcut.
+const shortcutNote = "tapio.add_to_timeline"
+
+// pressed handles a click on a button or the choice of a menu.
+func (b *Bot) pressed(ctx context.Context, cb *slack.InteractionCallback, a *slack.BlockAction) due {
+	key := onceKey(cb, a.ActionTs, a.ActionID)
 	if !b.seen.first(key) {
-		return true
+		return taken(nil)
 	}
-	by := ack{User: cb.User.ID, Name: clean(cb.User.Name, budgetName, false)}
 	name, _, _ := strings.Cut(strings.TrimPrefix(a.ActionID, "tapio."), ".")
-	switch "tapio." + name {
+	action, value := "tapio."+name, a.Value
+	if action == actionMore {
+		word, story, _ := strings.Cut(a.SelectedOption.Value, " ")
+		action, value = map[string]string{
+			moreSimilar: actionPick, moreWhy: actionPick, moreNote: modalNote, moreWrong: actionWrong, moreRight: actionRight,
+		}[word], story
+		if action == actionPick {
+			value = word + " " + story
+		}
+	}
+	by := byOf(cb)
+	switch action {
 	case actionAck, actionUnack:
-		tell, ok := b.acknowledge(ctx, click{story: a.Value, undo: a.ActionID == actionUnack, by: by})
-		if !ok {
-			b.count.dropped.WithLabelValues("click").Inc()
-			b.log.Warn("a click was not taken in time", "story", literal(a.Value, budgetName))
-			b.seen.forget(key)
-			return false
-		}
-		if tell == "" {
-			return true
-		}
-		return b.whisper(ctx, key, cb, func(context.Context) message { return sorry(tell) })
+		return b.allowedAct(ctx, key, by, b.opts.Allow.Ack, ackStory(value, by, action == actionUnack), b.teller(cb))
+	case actionUnmute:
+		return b.allowedAct(ctx, key, by, b.opts.Allow.Mute, unmuteIt(value, by), b.teller(cb))
+	case actionRight:
+		return b.feedback(ctx, key, b.from(cb, value), tapio.Feedback{Story: value, Good: true}, by)
 	case actionTimeline:
 		return b.whisper(ctx, key, cb, func(ctx context.Context) message {
-			s, err := b.opts.Stories.Story(ctx, a.Value)
+			s, err := b.opts.Stories.Story(ctx, value)
 			if err != nil {
 				return b.unread(err)
 			}
-			return timeline(&s)
+			return timeline(&s, b.told(ctx, s.ID))
 		})
 	case actionPick:
-		return b.whisper(ctx, key, cb, func(ctx context.Context) message { return b.tell(ctx, a.Value) })
+		return b.picked(ctx, key, cb, value, by)
 	case actionShare:
-		return b.answer(ctx, key, func(ctx context.Context) {
-			s, err := b.opts.Stories.Story(ctx, a.Value)
+		return b.later(ctx, key, func(ctx context.Context) {
+			s, err := b.opts.Stories.Story(ctx, value)
 			if err != nil {
 				m := b.unread(err)
 				b.respond(ctx, cb, false, &m)
 				return
 			}
-			m := shared(&s, &by)
+			m := shared(&s, b.told(ctx, s.ID), &by)
 			b.respond(ctx, cb, true, &m)
 		})
+	case actionMute, modalNote, actionWrong:
+		return b.later(ctx, key, func(ctx context.Context) { b.openFor(ctx, cb, action, value, by) })
+	case actionRefresh:
+		return b.later(ctx, key, func(ctx context.Context) { b.showHome(ctx, by.User) })
 	}
-	return true // a button that opens a page tells us too
+	return taken(nil) // a button that opens a page tells us too
 }
 
-// acknowledge hands a click to the desk and returns what to tell the person.
-func (b *Bot) acknowledge(ctx context.Context, c click) (tell string, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, clickWithin)
-	defer cancel()
-	done := make(chan string, 1)
-	c.done = done
-	select {
-	case b.clicks <- c:
-	case <-ctx.Done():
-		return "", false
+// later answers behind the acknowledgement.
+func (b *Bot) later(ctx context.Context, key string, f func(ctx context.Context)) due {
+	r := b.answer(ctx, key, f)
+	return func() receipt { return r }
+}
+
+// picked goes on with the command that a button stands for.
+func (b *Bot) picked(ctx context.Context, key string, cb *slack.InteractionCallback, value string, by ack) due {
+	word, rest, ok := strings.Cut(value, " ")
+	if !ok { // a button of an older message names a story
+		word, rest = "story", value
 	}
-	select {
-	case tell = <-done:
-		return tell, true
-	case <-ctx.Done():
-		return "", false // it may be recorded yet; a second click changes nothing
+	return b.later(ctx, key, func(ctx context.Context) {
+		c := command{word: word, rest: rest, by: by, channel: cb.Channel.ID, trigger: cb.TriggerID}
+		if m, say := b.reply(ctx, c); say {
+			b.respond(ctx, cb, false, &m)
+		}
+	})
+}
+
+// openFor opens the modal that a button stands for.
+func (b *Bot) openFor(ctx context.Context, cb *slack.InteractionCallback, action, story string, by ack) {
+	if action == actionMute {
+		if why := b.may(ctx, by.User, b.opts.Allow.Mute); why != "" {
+			m := sorry(why)
+			b.respond(ctx, cb, false, &m)
+			return
+		}
+	}
+	from := b.from(cb, story)
+	var v slack.ModalViewRequest
+	if story == "" {
+		v = muteView("", "", from)
+	} else {
+		s, err := b.opts.Stories.Story(ctx, story)
+		if err != nil {
+			m := b.unread(err)
+			b.respond(ctx, cb, false, &m)
+			return
+		}
+		switch action {
+		case actionMute:
+			v = muteStoryView(&s, from)
+		case actionWrong:
+			v = wrongView(&s, b.opts.Causes, from)
+		default:
+			v = noteView(&s, "", from)
+		}
+	}
+	if m, say := b.openOr(ctx, cb.TriggerID, v); say {
+		b.respond(ctx, cb, false, &m)
+	}
+}
+
+// from is where an interaction came from.
+func (b *Bot) from(cb *slack.InteractionCallback, story string) modalFrom {
+	return modalFrom{Story: story, Channel: cb.Channel.ID, Home: cb.View.Type == slack.VTHomeTab}
+}
+
+// teller says how a click went, to the person alone; in the App Home the page
+// shows it.
+func (b *Bot) teller(cb *slack.InteractionCallback) func(context.Context, string) {
+	return func(ctx context.Context, text string) {
+		if cb.View.Type == slack.VTHomeTab {
+			b.showHome(ctx, cb.User.ID)
+			return
+		}
+		if text == "" {
+			return // the message itself shows it
+		}
+		m := sorry(text)
+		if strings.HasPrefix(text, ":") {
+			m = plainAnswer(text)
+		}
+		b.respond(ctx, cb, false, &m)
 	}
 }
 
 // whisper answers a click so that only the person sees it.
-func (b *Bot) whisper(ctx context.Context, key string, cb *slack.InteractionCallback, f func(ctx context.Context) message) bool {
-	return b.answer(ctx, key, func(ctx context.Context) {
+func (b *Bot) whisper(ctx context.Context, key string, cb *slack.InteractionCallback, f func(ctx context.Context) message) due {
+	return b.later(ctx, key, func(ctx context.Context) {
 		m := f(ctx)
 		b.respond(ctx, cb, false, &m)
 	})
 }
 
+// respond answers an interaction: over its response URL where it has one, and
+// otherwise in a modal.
 func (b *Bot) respond(ctx context.Context, cb *slack.InteractionCallback, inChannel bool, m *message) {
-	if err := b.api.respond(ctx, cb.ResponseURL, inChannel, m); err != nil {
+	var err error
+	if cb.ResponseURL == "" {
+		err = b.api.openView(ctx, cb.TriggerID, showView(*m))
+	} else {
+		err = b.api.respond(ctx, cb.ResponseURL, inChannel, m)
+	}
+	if err != nil {
 		b.log.Warn("click can't be answered", "error", err)
 	}
 }

@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
 	"github.com/slack-go/slack"
 	"github.com/yairfalse/tapio"
 )
@@ -62,7 +63,7 @@ type Stories interface {
 }
 
 // Ledger is a small durable key-value space. The bot uses keys that begin
-// with "bot/".
+// with "bot/", and those of notes and feedback that the root package defines.
 type Ledger interface {
 	Read(ctx context.Context, prefix string) ([]tapio.Record, error)
 	// Write stores all records or none, and returns when they are durable.
@@ -88,6 +89,20 @@ type Options struct {
 	SocketMode     bool
 	DefaultChannel string  // "#name" or ID
 	Routes         []Route // the first that matches wins; an annotation goes before all
+
+	Allow         Allow         // who may acknowledge and mute
+	OnCall        []Rotation    // who is on call
+	EscalateAfter time.Duration // how long nobody acks before who is on call is called; 0: never
+	Causes        []CauseName   // what the modal for a wrong cause offers
+	DigestAt      string        // when digests are posted, as cron writes it: "0 9 * * *"; at 9:00 UTC where it is empty
+	DigestEvery   string        // of the default channel: daily, weekly or off; off where it is empty
+
+	// Keep is told when somebody says that a story's cause is right or wrong:
+	// what was seen of the incident is worth keeping. It may be nil.
+	Keep func(ctx context.Context, story string) error
+	// Lacking says what the rest of Tapio lacks, one line each, for the App
+	// Home. It may be nil.
+	Lacking func() []string
 
 	// BundleFor is how long news wait for more before they become one reply.
 	// 20 s where it is 0.
@@ -117,6 +132,11 @@ func (o *Options) validate() error {
 	case channelName(o.DefaultChannel) == "":
 		return fmt.Errorf("default channel %q is not a channel: write it as #name or as an ID such as C0123456789", o.DefaultChannel)
 	}
+	for i, r := range o.OnCall {
+		if len(r.People) == 0 || r.Each <= 0 {
+			return fmt.Errorf("rotation %d has no people or turns of no length", i+1)
+		}
+	}
 	for i, r := range o.Routes {
 		if channelName(r.Channel) == "" {
 			return fmt.Errorf("route %d: %q is not a channel: write it as #name or as an ID such as C0123456789", i+1, r.Channel)
@@ -135,17 +155,21 @@ type Bot struct {
 	api    *api
 	count  *metrics
 	seen   *recent
-	clicks chan click    // unbuffered: the desk takes them in between; a click that isn't taken in time is refused
-	slots  chan struct{} // one for each command or click under way, at most maxAnswers
-	depth  atomic.Int64  // what the outbox holds
+	groups *groups
+
+	digestAt cron.Schedule
+	// requests are what people did, oldest first, for the desk to take in
+	// between. Nobody closes it. When maxQueued of them wait, more are refused.
+	requests chan request
+	queue    chan struct{}  // one for each answer under way or waiting
+	slots    chan struct{}  // one for each answer under way, at most maxAnswers
+	others   sync.WaitGroup // goroutines that end with Run
+	ended    chan struct{}  // closed when Run ends: no request is taken any more
+	depth    atomic.Int64   // what the outbox holds
 
 	mu    sync.Mutex
 	state error // why the bot can't speak; nil when it can
 }
-
-// maxAnswers is how many commands and clicks are answered side by side. Each
-// waits for Slack most of the time; more than a few at once is a flood.
-const maxAnswers = 8
 
 // errNotConnected is what Ready says before Slack was reached.
 var errNotConnected = errors.New("slack was not reached yet")
@@ -170,20 +194,29 @@ func New(opts Options) (*Bot, error) {
 	if opts.HTTPClient == nil {
 		opts.HTTPClient = &http.Client{Timeout: callTimeout}
 	}
+	digestAt, err := parseCron(opts.DigestAt)
+	if err != nil {
+		return nil, err
+	}
 	count, err := newMetrics(opts.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	client := slack.New(opts.BotToken, slack.OptionAPIURL(opts.APIURL), slack.OptionHTTPClient(opts.HTTPClient))
 	return &Bot{
-		opts:   opts,
-		log:    opts.Log,
-		api:    &api{client: client, log: opts.Log},
-		count:  count,
-		seen:   newRecent(),
-		clicks: make(chan click),
-		slots:  make(chan struct{}, maxAnswers),
-		state:  errNotConnected,
+		opts:     opts,
+		log:      opts.Log,
+		api:      &api{client: client, log: opts.Log},
+		count:    count,
+		seen:     newRecent(),
+		groups:   newGroups(),
+		state:    errNotConnected,
+		digestAt: digestAt,
+
+		requests: make(chan request, maxQueued),
+		ended:    make(chan struct{}),
+		queue:    make(chan struct{}, maxQueued+maxAnswers),
+		slots:    make(chan struct{}, maxAnswers),
 	}, nil
 }
 
@@ -227,29 +260,18 @@ func (b *Bot) Run(ctx context.Context) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	var others sync.WaitGroup
 	defer b.finishAnswers()
-	defer others.Wait()
+	defer b.others.Wait()
 	defer cancel()
-	others.Go(func() { b.follow(ctx, d.cursor.Seq, d.batches) })
+	defer close(b.ended)
+	b.others.Go(func() { b.follow(ctx, d.cursor.Seq, d.batches) })
 	if b.opts.SocketMode {
 		// Slack closes a socket before it opens the next: two bridge the gap.
 		for i := range 2 {
-			others.Go(func() { b.listen(ctx, i) })
+			b.others.Go(func() { b.listen(ctx, i) })
 		}
 	}
 	return d.run(ctx)
-}
-
-// finishAnswers waits until no command or click is under way. Each has a
-// deadline.
-func (b *Bot) finishAnswers() {
-	for range maxAnswers {
-		b.slots <- struct{}{}
-	}
-	for range maxAnswers {
-		<-b.slots
-	}
 }
 
 // batchSize is how many revisions are taken from the journal at once: one

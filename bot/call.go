@@ -248,12 +248,12 @@ func (d *desk) succeed(ctx context.Context, t *thread, r result, now time.Time) 
 		}
 	}
 	rec := t.record()
-	if t.Kind == kindNotice && t.RootTS != "" {
+	if t.once() && t.RootTS != "" {
 		delete(d.threads, t.ID) // said once, never again
 		rec.Value = nil
 	}
 	d.note(t)
-	if t.Kind == kindNotice {
+	if t.once() {
 		delete(d.work, t.ID)
 	}
 	return d.save(ctx, append(records, rec)...)

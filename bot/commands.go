@@ -1,187 +1,288 @@
 package bot
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/slack-go/slack"
 	"github.com/yairfalse/tapio"
 )
 
-// maxNames is how many names are looked through for the nearest ones.
-const maxNames = 2000
-
-// command answers a slash command over its response URL. It returns at once;
-// false means that it was not taken and that Slack may send it again.
-func (b *Bot) command(ctx context.Context, c *slack.SlashCommand) bool {
-	key := "command " + cmp.Or(c.TriggerID, c.ResponseURL)
-	if !b.seen.first(key) {
-		return true
-	}
-	return b.answer(ctx, key, func(ctx context.Context) {
-		word, rest, _ := strings.Cut(strings.TrimSpace(c.Text), " ")
-		m := b.reply(ctx, strings.ToLower(word), strings.TrimSpace(rest))
-		if err := b.api.respond(ctx, c.ResponseURL, false, &m); err != nil {
-			b.log.Warn("command can't be answered", "command", literal(word, budgetName), "error", err)
-		}
-	})
+// command is a slash command, or a click that stands for one.
+type command struct {
+	word    string // in lower case
+	rest    string
+	by      ack
+	channel string // ID of where it was typed
+	trigger string // opens a modal, once and within 3 s
 }
 
-// answer runs f beside the others, at most maxAnswers at once.
-func (b *Bot) answer(ctx context.Context, key string, f func(ctx context.Context)) bool {
-	select {
-	case b.slots <- struct{}{}:
-	default:
-		b.count.dropped.WithLabelValues("command").Inc()
-		b.log.Warn("too many commands at once; one is dropped")
-		b.seen.forget(key)
-		return false
+func commandOf(c *slack.SlashCommand) command {
+	word, rest, _ := strings.Cut(strings.TrimSpace(c.Text), " ")
+	return command{
+		word: strings.ToLower(word), rest: strings.TrimSpace(rest),
+		by:      ack{User: c.UserID, Name: clean(c.UserName, budgetName, false)},
+		channel: c.ChannelID, trigger: c.TriggerID,
 	}
-	go func() {
-		defer func() { <-b.slots }()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-		defer cancel()
-		f(ctx)
-	}()
-	return true
 }
 
-// reply is the answer to a command.
-func (b *Bot) reply(ctx context.Context, word, rest string) message {
-	switch word {
-	case "story":
-		b.count.commands.WithLabelValues(word).Inc()
-		return b.tell(ctx, rest)
+// words are the commands, with the number that the help gives them.
+var words = []string{"story", "list", "why", "similar", "ack", "unack", "note", "mute", "unmute", "oncall", "digest", "feedback", "help"}
+
+// reply is the answer to a command; false where a modal was opened instead.
+func (b *Bot) reply(ctx context.Context, c command) (message, bool) {
+	if c.word == "" {
+		c.word = "help"
+	}
+	if !slices.Contains(words, c.word) {
+		b.count.commands.WithLabelValues("unknown").Inc()
+		return help(c.word), true
+	}
+	b.count.commands.WithLabelValues(c.word).Inc()
+	switch c.word {
+	case "story", "why", "similar":
+		return b.about(ctx, c), true
 	case "list":
-		b.count.commands.WithLabelValues(word).Inc()
-		stories, err := b.opts.Stories.Stories(ctx, tapio.Query{Status: tapio.StatusOpen, Limit: maxListed + 1})
-		if err != nil {
-			return b.unread(err)
-		}
-		return list(stories[:min(len(stories), maxListed)], len(stories) > maxListed)
-	case "", "help":
-		b.count.commands.WithLabelValues("help").Inc()
-		return help("")
+		return b.list(ctx, c.rest), true
+	case "ack", "unack":
+		return b.ackByName(ctx, c), true
+	case "note":
+		return b.noteByName(ctx, c)
+	case "mute":
+		return b.muteByName(ctx, c)
+	case "unmute":
+		return b.unmuteByName(ctx, c), true
+	case "oncall":
+		return b.oncall(c.rest, time.Now()), true
+	case "digest":
+		return b.digestCommand(ctx, c), true
+	case "feedback":
+		return b.feedbackByName(ctx, c)
 	}
-	b.count.commands.WithLabelValues("unknown").Inc()
-	return help(word)
+	return help(""), true
 }
 
-// tell answers with the newest story of a name, or with names to choose from.
-func (b *Bot) tell(ctx context.Context, asked string) message {
-	asked = bareName(asked)
-	if asked == "" {
-		return help("")
-	}
-	if s, err := b.opts.Stories.Story(ctx, asked); err == nil {
-		return answer(&s)
-	}
-	found, err := b.named(ctx, asked)
+// about tells one story: all of it, why it is thought to have happened, or
+// what was like it.
+func (b *Bot) about(ctx context.Context, c command) message {
+	a, err := parseAsked(c, time.Now())
 	if err != nil {
-		return b.unread(err)
+		return sorry(escape(err.Error(), budgetSentence) + ".")
 	}
-	if len(found) > 0 {
-		if spaces := namespaces(found); len(spaces) > 1 && !strings.Contains(asked, "/") {
-			names := make([]string, len(spaces))
-			for i, ns := range spaces {
-				names[i] = ns + "/" + asked
+	f := b.find(ctx, a)
+	if f.story == nil {
+		return f.instead
+	}
+	switch c.word {
+	case "why":
+		return why(f.story)
+	case "similar":
+		return b.similar(ctx, f.story)
+	}
+	return b.answerStory(ctx, f.story, f.others)
+}
+
+// answerStory is a story with what people did about it.
+func (b *Bot) answerStory(ctx context.Context, s *tapio.Story, others []tapio.Story) message {
+	return answer(s, b.told(ctx, s.ID), others)
+}
+
+// parseAsked reads "NAME --since 2h".
+func parseAsked(c command, now time.Time) (asked, error) {
+	a := asked{verb: c.word}
+	fields := strings.Fields(c.rest)
+	for i := 0; i < len(fields); i++ {
+		key, value, ok := strings.Cut(strings.TrimLeft(strings.ReplaceAll(fields[i], "—", "--"), "-"), "=")
+		if key != "since" {
+			if a.name == "" {
+				a.name = fields[i]
 			}
-			return choose(asked, names, fmt.Sprintf("%s has stories in several namespaces. Which one?", code(asked, budgetName)))
+			continue
 		}
-		return answer(&found[0])
-	}
-	names, err := b.opts.Stories.Names(ctx, asked, maxCandidates)
-	if err != nil {
-		return b.unread(err)
-	}
-	if len(names) == 1 {
-		if found, err := b.named(ctx, names[0]); err == nil && len(found) > 0 {
-			return answer(&found[0])
+		if !ok && i+1 < len(fields) {
+			i++
+			value = fields[i]
 		}
+		since, err := parseSince(value, now)
+		if err != nil {
+			return a, err
+		}
+		a.since = since
 	}
-	if len(names) > 0 {
-		return choose(asked, names, fmt.Sprintf("Several names begin with %s. Which one?", code(asked, budgetName)))
-	}
-	all, err := b.opts.Stories.Names(ctx, "", maxNames)
-	if err != nil {
-		return b.unread(err)
-	}
-	return choose(asked, nearest(asked, all), fmt.Sprintf("No story names %s. Did you mean one of these?", code(asked, budgetName)))
+	return a, nil
 }
 
-// named returns the stories that name a pod or a workload, newest first.
-func (b *Bot) named(ctx context.Context, name string) ([]tapio.Story, error) {
-	var out []tapio.Story
-	for _, q := range []tapio.Query{{Pod: name, Limit: maxListed}, {Workload: name, Limit: maxListed}} {
-		stories, err := b.opts.Stories.Stories(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range stories {
-			if !slices.ContainsFunc(out, func(o tapio.Story) bool { return o.ID == s.ID }) {
-				out = append(out, s)
+// parseSince reads a duration such as 2h or 3d, or a time.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at.UTC(), nil
+	}
+	if at, err := time.Parse(time.DateOnly, s); err == nil {
+		return at.UTC(), nil
+	}
+	d, err := parseFor(s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("since %q is no time such as 2h, 3d or 2026-11-23", s)
+	}
+	return now.Add(-d), nil
+}
+
+// filters are what a list is narrowed down to.
+type filters struct {
+	namespace, team string
+	severity        int // 1 to 5; 0 means any
+	status          string
+	since           time.Time
+}
+
+// parseFilters reads words such as "shop", "team=payments", "sev1", "resolved",
+// "--since 2h". A word alone is a namespace.
+func parseFilters(text string, now time.Time) (filters, error) {
+	f := filters{status: string(tapio.StatusOpen)}
+	fields := strings.Fields(text)
+	for i := 0; i < len(fields); i++ {
+		word := strings.TrimLeft(strings.ReplaceAll(fields[i], "—", "--"), "-")
+		key, value, ok := strings.Cut(word, "=")
+		key = strings.ToLower(key)
+		if !ok {
+			switch {
+			case slices.Contains([]string{"open", "resolved", "muted", "acked", "all"}, key):
+				f.status = key
+				continue
+			case strings.HasPrefix(key, "sev") && len(key) == 4:
+				key, value = "severity", key[3:]
+			case slices.Contains([]string{"namespace", "ns", "n", "team", "severity", "sev", "status", "since"}, key):
+				if i+1 == len(fields) {
+					return f, fmt.Errorf("%s of what? For example: list %s=…", key, key)
+				}
+				i++
+				value = fields[i]
+			default:
+				key, value = "namespace", word
 			}
 		}
+		switch key {
+		case "namespace", "ns", "n":
+			f.namespace = bareName(value)
+		case "team":
+			f.team = strings.Trim(value, "`'\"")
+		case "severity", "sev":
+			n, err := strconv.Atoi(strings.TrimPrefix(strings.ToLower(value), "sev"))
+			if err != nil || n < 1 || n > 5 {
+				return f, fmt.Errorf("severity %q is none of 1 to 5", value)
+			}
+			f.severity = n
+		case "status":
+			f.status = strings.ToLower(value)
+			if !slices.Contains([]string{"open", "resolved", "muted", "acked", "all"}, f.status) {
+				return f, fmt.Errorf("status %q is none of open, acked, muted, resolved, all", value)
+			}
+		case "since":
+			since, err := parseSince(value, now)
+			if err != nil {
+				return f, err
+			}
+			f.since = since
+		default:
+			return f, fmt.Errorf("%q is no filter; there are namespace, team, severity, status and since", key)
+		}
 	}
-	slices.SortStableFunc(out, func(x, y tapio.Story) int { return y.Timestamp.Compare(x.Timestamp) })
-	return out, nil
+	return f, nil
 }
 
-func (b *Bot) unread(err error) message {
-	b.log.Error("stories can't be read", "error", err)
-	return sorry("Tapio can't read its stories just now. Try again in a moment.")
-}
-
-func namespaces(stories []tapio.Story) []string {
+// words says what a list was narrowed down to, for its title.
+func (f *filters) words() string {
 	var out []string
+	if f.namespace != "" {
+		out = append(out, "in "+escape(f.namespace, budgetName))
+	}
+	if f.team != "" {
+		out = append(out, "of team "+escape(f.team, budgetName))
+	}
+	if f.severity > 0 {
+		out = append(out, fmt.Sprintf("of SEV%d", f.severity))
+	}
+	if !f.since.IsZero() {
+		out = append(out, "since "+clock(f.since, time.Time{}))
+	}
+	return strings.Join(out, ", ")
+}
+
+// list answers with the stories that the filters leave.
+func (b *Bot) list(ctx context.Context, text string) message {
+	now := time.Now()
+	f, err := parseFilters(text, now)
+	if err != nil {
+		return sorry(escape(err.Error(), budgetSentence) + ".")
+	}
+	q := tapio.Query{Namespace: f.namespace, Since: f.since, Limit: maxSearched}
+	switch f.status {
+	case "open", "muted", "acked":
+		q.Status = tapio.StatusOpen
+	case "resolved":
+		q.Status = tapio.StatusResolved
+	}
+	stories, err := b.opts.Stories.Stories(ctx, q)
+	if err != nil {
+		return b.unread(err)
+	}
+	mutes, err := b.mutesNow(ctx, now)
+	if err != nil {
+		return b.unread(err)
+	}
+	l := listing{filters: f}
 	for i := range stories {
-		if ns := stories[i].Subject.Namespace; ns != "" {
-			out = append(out, ns)
+		s := &stories[i]
+		if f.team != "" && !strings.EqualFold(s.Owner.Team, f.team) || f.severity > 0 && s.Severity.Level() != f.severity {
+			continue
+		}
+		line := listed{story: s}
+		if s.Status == tapio.StatusOpen {
+			line.muted = muteOf(mutes, s, now)
+			line.ack = b.ackOf(ctx, s.ID)
+		}
+		switch {
+		case f.status == "muted" && line.muted == nil, f.status == "acked" && line.ack == nil:
+			continue
+		}
+		l.total++
+		if len(l.lines) < maxListed {
+			l.lines = append(l.lines, line)
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return l.message()
 }
 
-// bareName takes away what people put around a name: backticks, and the kind
-// as kubectl writes it.
-func bareName(s string) string {
-	s, _, _ = strings.Cut(strings.Trim(strings.TrimSpace(s), "`*_'\"<>"), " ")
-	if kind, name, ok := strings.Cut(s, "/"); ok {
-		switch kind {
-		case "pod", "pods", "po", "deploy", "deployment", "sts", "statefulset", "ds", "daemonset", "rs", "job", "cronjob", "svc", "service", "node":
-			return name
-		}
+// ackOf returns who takes care of a story, or nil.
+func (b *Bot) ackOf(ctx context.Context, story string) *ack {
+	t := b.threadOf(ctx, story)
+	if t == nil {
+		return nil
 	}
-	return s
+	return t.Ack
 }
 
-// nearest returns the names that are most like the one that was asked for.
-func nearest(asked string, names []string) []string {
-	type scored struct {
-		name  string
-		steps int
+// threadOf reads what was said of a story; nil where nothing was.
+func (b *Bot) threadOf(ctx context.Context, story string) *thread {
+	records, err := b.opts.Ledger.Read(ctx, threadPrefix+story)
+	if err != nil {
+		b.log.Error("thread can't be read", "story", story, "error", err)
+		return nil
 	}
-	asked = strings.ToLower(literal(asked, budgetName))
-	var near []scored
-	for _, n := range names {
-		base := n[strings.LastIndexByte(n, '/')+1:]
-		steps := min(levenshtein.ComputeDistance(asked, base), levenshtein.ComputeDistance(asked, n))
-		if strings.Contains(n, asked) {
-			steps = 0
+	for _, r := range records {
+		if r.Key != threadPrefix+story {
+			continue
 		}
-		if steps <= max(2, len(asked)/2) {
-			near = append(near, scored{n, steps})
+		t, err := decodeThread(r)
+		if err != nil {
+			b.log.Error("thread can't be read", "story", story, "error", err)
+			return nil
 		}
+		return t
 	}
-	slices.SortStableFunc(near, func(a, b scored) int { return cmp.Or(cmp.Compare(a.steps, b.steps), cmp.Compare(a.name, b.name)) })
-	var out []string
-	for _, s := range near[:min(len(near), 5)] {
-		out = append(out, s.name)
-	}
-	return out
+	return nil
 }

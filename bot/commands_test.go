@@ -58,10 +58,10 @@ func TestCommands(t *testing.T) {
 		w.mem.save(append(stories, checkoutOOM(), over)...)
 		w.settle()
 		w.wants(w.ask("/tapio list"), "3 stories are open", "app-00", "app-02")
-		w.wants(w.ask("/tapio help"), "/tapio story POD")
-		w.wants(w.ask("/tapio"), "/tapio story POD")
-		w.wants(w.ask("/tapio mute <!channel> 2h"), "know", "`mute`", "/tapio list")
-		w.wants(w.ask("/tapio story"), "/tapio story POD")
+		w.wants(w.ask("/tapio help"), "/tapio story NAME")
+		w.wants(w.ask("/tapio"), "/tapio story NAME")
+		w.wants(w.ask("/tapio mutt <!channel> 2h"), "know", "`mutt`", "Did you mean `mute`", "/tapio list")
+		w.wants(w.ask("/tapio story"), "Which story?", "app-01")
 		for _, name := range []string{"checkout", "shop/checkout", "deploy/checkout", "`checkout`", "shop/checkout-7d9f8-x2x7k", over.ID} {
 			w.wants(w.ask("/tapio story "+name), "resolved", "rolled back", "OOMKilled: exit code 137", actionShare)
 		}
@@ -103,11 +103,11 @@ func TestAcknowledge(t *testing.T) {
 
 		// The button is gone, but somebody else's screen may still show it.
 		ctx := context.Background()
-		tell, ok := w.bot.acknowledge(ctx, click{story: s.ID, by: ack{User: "U2", Name: "second"}})
+		tell, ok := w.bot.do(ctx, ackStory(s.ID, ack{User: "U2", Name: "second"}, false))
 		if !ok || tell != "Already acknowledged by @first." {
 			t.Errorf("second acknowledgement: %q %v", tell, ok)
 		}
-		if tell, _ := w.bot.acknowledge(ctx, click{story: "nosuch", by: ack{User: "U2"}}); tell == "" {
+		if tell, _ := w.bot.do(ctx, ackStory("nosuch", ack{User: "U2"}, false)); tell == "" {
 			t.Error("an unknown story was acknowledged")
 		}
 
@@ -132,7 +132,7 @@ func TestAcknowledge(t *testing.T) {
 
 		w.mem.save(resolve(after(s, tapio.NewsScope, "x"), "It recovered."))
 		w.settle()
-		if tell, _ := w.bot.acknowledge(ctx, click{story: s.ID, by: ack{User: "U2"}}); !strings.Contains(tell, "over") {
+		if tell, _ := w.bot.do(ctx, ackStory(s.ID, ack{User: "U2"}, false)); !strings.Contains(tell, "over") {
 			t.Errorf("a story that is over was acknowledged: %q", tell)
 		}
 	})
@@ -181,7 +181,6 @@ func TestSignature(t *testing.T) {
 			code                      int
 		}{
 			"good":           {"/slack/commands", form, now, slackfake.Sign(secret, now, []byte(form)), 200},
-			"twice":          {"/slack/commands", form, now, slackfake.Sign(secret, now, []byte(form)), 200},
 			"other secret":   {"/slack/commands", form, now, slackfake.Sign("no", now, []byte(form)), 401},
 			"other body":     {"/slack/commands", form + "&x=y", now, slackfake.Sign(secret, now, []byte(form)), 401},
 			"other time":     {"/slack/commands", form, fmt.Sprint(time.Now().Unix() + 1), slackfake.Sign(secret, now, []byte(form)), 401},
@@ -194,7 +193,8 @@ func TestSignature(t *testing.T) {
 			"too large":      {"/slack/commands", strings.Repeat("x", maxRequest+1), now, "", 413},
 			"not a payload":  {"/slack/actions", "payload=%7B", now, slackfake.Sign(secret, now, []byte("payload=%7B")), 400},
 			"no payload":     {"/slack/actions", "x=y", now, slackfake.Sign(secret, now, []byte("x=y")), 400},
-			"elsewhere":      {"/slack/events", form, now, slackfake.Sign(secret, now, []byte(form)), 404},
+			"not an event":   {"/slack/events", "x", now, slackfake.Sign(secret, now, []byte("x")), 400},
+			"elsewhere":      {"/slack/other", "y", now, slackfake.Sign(secret, now, []byte("y")), 404},
 		} {
 			req := httptest.NewRequest("POST", c.path, strings.NewReader(c.body))
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

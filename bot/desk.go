@@ -19,12 +19,15 @@ type desk struct {
 	*Bot
 	cursor  cursor
 	threads map[string]*thread
-	work    map[string]*thread // those that aren't idle
-	places  map[string]*place  // by channel as routed
-	boards  map[string]string  // channel → newest thread of kind backlog
-	edits   *rate.Limiter      // chat.update, for all channels
-	looks   *rate.Limiter      // searches of history, for all channels
-	editsAt time.Time          // no edit before this: Slack said so
+	work    map[string]*thread       // those that aren't idle
+	places  map[string]*place        // by channel as routed
+	boards  map[string]string        // channel → newest thread of kind backlog
+	mutes   map[string]*mute         // by ID
+	digests map[string]*subscription // by channel
+	notes   map[string][]tapio.Note  // by story
+	edits   *rate.Limiter            // chat.update, for all channels
+	looks   *rate.Limiter            // searches of history, for all channels
+	editsAt time.Time                // no edit before this: Slack said so
 
 	batches chan []tapio.Revision // unbuffered: the next batch is read while this one is decided on
 	results chan result           // unbuffered: each call waits until its result is taken
@@ -36,14 +39,6 @@ type desk struct {
 	sweepAt time.Time
 }
 
-// click is a button that changes what is said about a story.
-type click struct {
-	story string
-	undo  bool // of the acknowledgement
-	by    ack
-	done  chan<- string // what to tell the person, "" for nothing; buffered by 1
-}
-
 func newDesk(b *Bot) *desk {
 	return &desk{
 		Bot:     b,
@@ -51,6 +46,9 @@ func newDesk(b *Bot) *desk {
 		work:    map[string]*thread{},
 		places:  map[string]*place{},
 		boards:  map[string]string{},
+		mutes:   map[string]*mute{},
+		digests: map[string]*subscription{},
+		notes:   map[string][]tapio.Note{},
 		edits:   rate.NewLimiter(rate.Every(time.Minute/editsPerMinute+50*time.Millisecond), 2),
 		looks:   rate.NewLimiter(rate.Every(time.Minute/editsPerMinute+50*time.Millisecond), 2),
 		batches: make(chan []tapio.Revision),
@@ -90,11 +88,24 @@ func (d *desk) load(ctx context.Context) error {
 				return err
 			}
 			d.place(rt.Name).route = *rt
+		case len(r.Key) > len(mutePrefix) && r.Key[:len(mutePrefix)] == mutePrefix:
+			m, err := decode(r, func(m *mute) int { return m.V })
+			if err != nil {
+				return err
+			}
+			d.mutes[m.ID] = m
+		case len(r.Key) > len(digestPrefix) && r.Key[:len(digestPrefix)] == digestPrefix:
+			s, err := decode(r, func(s *subscription) int { return s.V })
+			if err != nil {
+				return err
+			}
+			d.digests[s.Channel] = s
 		default:
 			return fmt.Errorf("ledger entry %s is not known to this Tapio; run the one that wrote it, or a newer one", r.Key)
 		}
 	}
-	return nil
+	d.startDigests(time.Now())
+	return d.loadNotes(ctx)
 }
 
 // keep takes a thread of the ledger into memory.
@@ -134,7 +145,7 @@ func (d *desk) run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		now := time.Now()
-		wake, err := d.dispatch(ctx, calls, now)
+		wake, err := d.due(ctx, calls, now)
 		if err != nil {
 			return d.stop(cancel, err)
 		}
@@ -148,14 +159,31 @@ func (d *desk) run(ctx context.Context) error {
 		case r := <-d.results:
 			d.busy--
 			err = d.settle(ctx, r, time.Now())
-		case c := <-d.clicks:
-			err = d.click(ctx, c, time.Now())
+		case q := <-d.requests:
+			err = d.serve(ctx, q, time.Now())
 		case <-timer.C:
 		}
 		if err != nil {
 			return d.stop(cancel, err)
 		}
 	}
+}
+
+// due does what the time asks for and returns when to look again.
+func (d *desk) due(ctx, calls context.Context, now time.Time) (time.Time, error) {
+	var times []time.Time
+	for _, look := range []func() (time.Time, error){
+		func() (time.Time, error) { return d.endMutes(ctx, now) },
+		func() (time.Time, error) { return d.digest(ctx, now) },
+		func() (time.Time, error) { return d.dispatch(ctx, calls, now) },
+	} {
+		at, err := look()
+		if err != nil {
+			return now, err
+		}
+		times = append(times, at)
+	}
+	return slices.MinFunc(times, time.Time.Compare), nil
 }
 
 // stop waits a little for calls under way and records their results.
@@ -246,6 +274,10 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 	if dec.clear {
 		t.Ack = nil
 	}
+	if t.Muted = d.silencer(s, now) != nil; t.Muted && t.RootTS == "" && t.Intent == nil && t.Board == "" {
+		t.Root, t.News = rootFine, nil // kept and listed, and told when the mute ends
+		return changed
+	}
 	switch dec.step {
 	case stepDrop:
 		t.Root, t.News = rootFine, nil
@@ -277,6 +309,9 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 			b.Root = rootNow
 		}
 		return append(changed, b)
+	}
+	if t.Muted {
+		return changed // the message stays true; replies would ping who follows the thread
 	}
 	for _, n := range dec.news {
 		f := newFact(s, n, now)
@@ -310,40 +345,6 @@ func (d *desk) board(t *thread, now time.Time) *thread {
 	return b
 }
 
-// click acknowledges a story or takes that back. It changes nothing when it
-// comes a second time.
-func (d *desk) click(ctx context.Context, c click, now time.Time) error {
-	t := d.threads[c.story]
-	tell := ""
-	switch {
-	case t == nil || t.Board != "":
-		tell = "Tapio doesn't remember this story any more."
-	case t.closed():
-		tell = "This story is over; there is nothing to acknowledge."
-	case !c.undo && t.Ack != nil:
-		if t.Ack.User != c.by.User {
-			tell = "Already acknowledged by " + t.Ack.name() + "."
-		}
-	case c.undo && t.Ack == nil:
-	default:
-		c.by.At = now
-		f := fact{Kind: newsAck, Time: now, At: now, Text: c.by.plainName() + " takes care of it."}
-		t.Ack = &c.by
-		if c.undo {
-			f = fact{Kind: newsUnack, Time: now, At: now, Text: c.by.plainName() + " gave it back: it is firing and nobody takes care of it."}
-			t.Ack = nil
-		}
-		t.hear(f)
-		t.Root, t.Flush = rootNow, true
-		d.note(t)
-		if err := d.save(ctx, t.record()); err != nil {
-			return err
-		}
-	}
-	c.done <- tell
-	return nil
-}
-
 // sweep forgets threads that ended long ago.
 func (d *desk) sweep(ctx context.Context, now time.Time) error {
 	d.sweepAt = now.Add(24 * time.Hour)
@@ -354,6 +355,12 @@ func (d *desk) sweep(ctx context.Context, now time.Time) error {
 		}
 		delete(d.threads, id)
 		gone = append(gone, tapio.Record{Key: threadPrefix + id})
+	}
+	for id, notes := range d.notes {
+		if d.threads[id] == nil && now.Sub(notes[len(notes)-1].Time) >= keepThreads {
+			delete(d.notes, id)
+			gone = append(gone, tapio.Record{Key: tapio.NotesKey(id)})
+		}
 	}
 	if len(gone) == 0 {
 		return nil

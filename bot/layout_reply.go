@@ -79,6 +79,16 @@ func (f *fact) label() (emoji, word string) {
 		return ":eyes:", "acknowledged"
 	case newsUnack:
 		return ":eyes:", "no longer acknowledged"
+	case newsNote:
+		return ":memo:", "note"
+	case newsWrong:
+		return ":thumbsdown:", "wrong cause"
+	case newsRight:
+		return ":thumbsup:", "right cause"
+	case newsMute:
+		return ":no_bell:", "muted"
+	case newsCall:
+		return ":telephone_receiver:", "escalated"
 	}
 	return ":new:", "new fact"
 }

@@ -10,22 +10,12 @@ import (
 	"github.com/yairfalse/tapio"
 )
 
-// action IDs of the buttons. They are part of messages that are out there, so
-// they don't change.
-const (
-	actionAck      = "tapio.ack"
-	actionUnack    = "tapio.unack"
-	actionTimeline = "tapio.timeline"
-	actionRunbook  = "tapio.url.runbook"
-	actionShare    = "tapio.share"
-	actionPick     = "tapio.pick" // with a number behind it: action IDs are unique within a block
-)
-
 // scene is everything that the root message of a story shows: the story, and
 // what only the bot knows.
 type scene struct {
 	story    *tapio.Story
 	ack      *ack
+	muted    *mute     // what silences it
 	reopened time.Time // when it came back, zero where it didn't
 	parent   titled    // of an absorbed story: what it is part of
 	follows  titled    // of a story that takes up an old one
@@ -65,6 +55,10 @@ func (sc *scene) open() message {
 		m.Color, m.Fallback = colorAcked, "acknowledged"
 		dot, state = ":large_yellow_circle:", "acknowledged"
 	}
+	if sc.muted != nil {
+		m.Color, m.Fallback = colorAside, "muted"
+		dot, state = ":no_bell:", "muted"
+	}
 	m.Text = sc.sentence(state)
 	m.Blocks = append(m.Blocks, section(fmt.Sprintf("%s %s\n%s", dot, heading(s), summary(s))))
 	m.Blocks = append(m.Blocks, fields(s)...)
@@ -76,21 +70,51 @@ func (sc *scene) open() message {
 	}
 	m.Blocks = append(m.Blocks, nextAction(s)...)
 
+	silence := button(actionMute, "Silence…", s.ID)
+	if sc.muted != nil {
+		silence = button(actionUnmute, "Unmute", sc.muted.ID)
+	}
 	first := button(actionAck, "Ack", s.ID)
 	first.Style = slack.StylePrimary
 	if sc.ack != nil {
 		first = button(actionUnack, "Un-ack", s.ID)
 	}
 	m.Foot = []slack.Block{
-		actions(sc.blockID(), first, button(actionTimeline, "Show timeline", s.ID), runbook(s)),
+		controls(sc.blockID(), more(s, moreSimilar, moreWhy, moreNote, moreWrong, moreRight),
+			first, button(actionTimeline, "Show timeline", s.ID), runbook(s), silence),
 		contextLine(sc.state(), sc.since(), gaps(s), sc.pointers(), reference(s)),
 	}
 	return m
 }
 
+// more is the menu of what else can be done about a story; nil where its ID is
+// too long for one.
+func more(s *tapio.Story, words ...string) *slack.OverflowBlockElement {
+	labels := map[string]string{
+		moreSimilar: "Similar stories", moreWhy: "Why this cause", moreNote: "Add a note…",
+		moreWrong: "Wrong cause…", moreRight: "Right cause",
+	}
+	e := slack.NewOverflowBlockElement(actionMore)
+	for _, w := range words {
+		if value := w + " " + s.ID; len(value) <= maxOption {
+			e.Options = append(e.Options, choice(value, labels[w]))
+		}
+	}
+	if len(e.Options) == 0 {
+		return nil
+	}
+	return e
+}
+
 // state is the first words of the context line.
 func (sc *scene) state() string {
 	switch {
+	case sc.muted != nil:
+		why := ""
+		if sc.muted.Why != "" {
+			why = ": " + escape(sc.muted.Why, budgetName)
+		}
+		return fmt.Sprintf(":no_bell: ~firing~ → muted until %s by %s%s", clock(sc.muted.Until, sc.story.Timestamp), sc.muted.By.mention(), why)
 	case sc.ack != nil:
 		return fmt.Sprintf(":eyes: ~firing~ → acked by %s %s", sc.ack.mention(), clock(sc.ack.At, sc.story.Timestamp))
 	case !sc.reopened.IsZero():
@@ -147,7 +171,8 @@ func (sc *scene) resolved() message {
 	}
 	m.Blocks = []slack.Block{section(strings.Join(lines, "\n"))}
 	m.Foot = []slack.Block{
-		actions(sc.blockID(), button(actionTimeline, "Show timeline", s.ID), runbook(s)),
+		controls(sc.blockID(), more(s, moreSimilar, moreWhy, moreWrong, moreRight),
+			button(actionTimeline, "Show timeline", s.ID), button(modalNote, "Add note…", s.ID), runbook(s)),
 		contextLine(fmt.Sprintf(":white_check_mark: ~%s~ → resolved %s", was, clock(s.Resolved, s.Timestamp)),
 			"began "+clock(s.Timestamp, s.Resolved), gaps(s), sc.pointers(), reference(s)),
 	}
@@ -200,6 +225,9 @@ func (sc *scene) blockID() string {
 	acked := ""
 	if sc.ack != nil {
 		acked = ":acked"
+	}
+	if sc.muted != nil {
+		acked += ":muted"
 	}
 	return fmt.Sprintf("%s:r%d%s", sc.story.ID, sc.story.Revision, acked)
 }

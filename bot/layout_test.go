@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +63,13 @@ func messages() map[string]message {
 	told := d.linked(&thread{Parent: "n0de"}, []fact{{Kind: tapio.NewsAbsorbed, Time: at(90), At: at(90)}})
 	acked := []fact{{Kind: newsAck, Time: at(360), At: at(360), Text: first.plainName() + " takes care of it."}}
 
+	lines := listing{filters: filters{status: "open"}, total: 3, lines: []listed{{story: &many[0]}, {story: &many[1], ack: first}, {story: &many[2], muted: muted}}}
+	filtered := listing{filters: filters{status: "all", namespace: "shop", team: "payments"}, total: 23, lines: []listed{{story: &open}, {story: &over}, {story: &part}}}
+	var people []fact
+	for _, n := range notesOf() {
+		people = append(people, fact{Kind: newsOf(n.Kind), Time: n.Time, At: n.Time, Text: n.Sentence()})
+	}
+
 	return map[string]message{
 		"root-firing":        (&scene{story: &open}).root(),
 		"root-acked":         (&scene{story: &open, ack: first}).root(),
@@ -83,16 +91,33 @@ func messages() map[string]message {
 		"reply-rolling":      roll.message(open.Title),
 		"backlog":            b.message(),
 		"notice":             sorry("Tapio can't post to `#payments` (not_in_channel): " + mend("not_in_channel") + ". Until then its stories are told here."),
-		"timeline":           timeline(&over),
-		"timeline-hostile":   timeline(&odd),
-		"list":               list(many[:3], false),
-		"list-empty":         list(nil, false),
+		"timeline":           timeline(&over, notesOf()),
+		"timeline-hostile":   timeline(&odd, hostileNotes(hostile)),
+		"list":               lines.message(),
+		"list-empty":         (&listing{filters: filters{status: "open"}}).message(),
+		"list-none":          (&listing{filters: filters{status: "resolved", namespace: "shop", severity: 1}}).message(),
+		"list-filtered":      filtered.message(),
 		"help":               help(""),
-		"help-unknown":       help("digest"),
-		"story":              answer(&open),
-		"story-shared":       shared(&open, first),
-		"choose":             choose("check", []string{"shop/checkout", "shop/checkout-7d9f8-x2x7k"}, "Several names begin with `check`. Which one?"),
-		"choose-none":        choose("zebra", nil, ""),
+		"help-unknown":       help("lst"),
+		"story":              answer(&open, notesOf(), many[:4]),
+		"story-shared":       shared(&open, notesOf(), first),
+		"choose":             choose(asked{verb: "story", name: "check"}, []string{"shop/checkout", "shop/checkout-7d9f8-x2x7k"}, "Several names begin with `check`. Which one?"),
+		"choose-none":        choose(asked{verb: "story", name: "zebra"}, nil, ""),
+		"choose-story":       chooseStory(asked{verb: "why"}, many[:2]),
+		"root-muted":         (&scene{story: &open, muted: muted}).root(),
+		"reply-people":       reply(open.Title, people),
+		"why":                why(&considered),
+		"why-unknown":        why(&unknown),
+		"similar":            similar(&open, []tapio.Story{over, many[1], many[2]}, 1),
+		"similar-none":       similar(&open, nil, 0),
+		"mutes":              muteList(mutes, "", at(600)),
+		"mutes-none":         muteList(nil, "", at(600)),
+		"muted":              plainAnswer(":no_bell: `shop/checkout` is muted until 16:00 UTC. Its stories are kept and listed; nothing is posted for them. `/tapio unmute` ends it."),
+		"oncall":             onCallBot().oncall("", at(0)),
+		"oncall-none":        (&Bot{}).oncall("", at(0)),
+		"digest":             digestOf(over, many).message(everyDay),
+		"digest-nothing":     (&period{}).message(everyWeek),
+		"refused":            sorry("Only @sre may do that. Tapio's config says so (`slack.allow`)."),
 	}
 }
 
@@ -232,6 +257,16 @@ func checkBlock(t testing.TB, b map[string]any) {
 		checkButtons(t, b["elements"].([]any))
 	case "rich_text":
 		checkRich(t, b)
+	case "header":
+		checkText(t, "header", b["text"].(map[string]any)["text"].(string), 150)
+	case "table":
+		for _, row := range b["rows"].([]any) {
+			for _, cell := range row.([]any) {
+				if s := cell.(map[string]any)["text"].(string); s == "" || length(s) > 200 {
+					t.Errorf("a cell holds %q", s)
+				}
+			}
+		}
 	default:
 		t.Errorf("a block of type %s", kind)
 	}
@@ -245,6 +280,16 @@ func checkButtons(t testing.TB, buttons []any) {
 	ids := map[string]bool{}
 	for _, e := range buttons {
 		b := e.(map[string]any)
+		if b["type"] == "overflow" {
+			options := b["options"].([]any)
+			if len(options) == 0 || len(options) > 5 {
+				t.Errorf("%d options of a menu", len(options))
+			}
+			for _, o := range options {
+				checkText(t, "option", str(o.(map[string]any)["value"]), maxOption)
+			}
+			continue
+		}
 		label := b["text"].(map[string]any)["text"].(string)
 		if label == "" {
 			t.Error("a button without a label")
@@ -317,12 +362,28 @@ func hostileMessages(s tapio.Story) []message {
 		all = append(all, s)
 	}
 	b.lines = b.lines[:maxListed]
-	asked := clean(s.Title, 3000, true)
+	name := clean(s.Title, 3000, true)
+	notes := hostileNotes(s.Title)
+	m := &mute{ID: "m1", Kind: muteWorkload, Name: s.Title, By: *who, Why: s.Title, Until: at(60)}
+	l := listing{filters: filters{status: "all", namespace: s.Title, team: s.Title}, total: 99}
+	for i := range all {
+		l.lines = append(l.lines, listed{story: &all[i], muted: m}, listed{story: &all[i], ack: who})
+	}
+	l.lines = l.lines[:maxListed]
+	s.Hypotheses = []tapio.Hypothesis{{Cause: tapio.Cause(s.Title), Entity: s.Subject, Standing: tapio.Standing(s.Title), For: []string{"e1", "e2", "e3", "e4", "x"}, Against: []string{s.Title, s.Title}}}
+	p := digestOf(over, all)
+	var said []fact
+	for _, n := range notes {
+		said = append(said, fact{Kind: newsOf(n.Kind), Time: n.Time, At: n.Time, Text: n.Sentence()})
+	}
 	return []message{
 		(&scene{story: &s}).root(), (&scene{story: &s, ack: who, follows: from, meantFor: s.Title, lost: messageGone}).root(),
 		(&scene{story: &over, ack: who}).root(), (&scene{story: &part, parent: from}).root(), (&scene{story: &unknown}).root(),
-		reply(s.Title, facts), reply(s.Title, facts[:1]), roll.message(s.Title), timeline(&long), timeline(&unknown), answer(&s), shared(&s, who),
-		list(all, true), help(asked), choose(asked, []string{s.Title, asked, "x"}, "Which?"), choose(asked, nil, ""), b.message(),
+		reply(s.Title, facts), reply(s.Title, facts[:1]), roll.message(s.Title), timeline(&long, notes), timeline(&unknown, notes), answer(&s, notes, all), shared(&s, notes, who),
+		l.message(), help(name), choose(asked{verb: "mute", name: name, tail: name}, []string{s.Title, name, "x"}, "Which?"), choose(asked{name: name}, nil, ""), b.message(),
+		chooseStory(asked{verb: "why"}, all), why(&s), why(&unknown), similar(&s, all, 2), muteList([]*mute{m, m}, name, at(0)), (&scene{story: &s, muted: m}).root(),
+		(&Bot{opts: Options{OnCall: []Rotation{{Team: s.Title, People: []string{s.Title, "U0FIRST"}, Start: t0, Each: time.Hour}}}}).oncall("", t0),
+		p.message(everyDay), sorry("x" + escape(name, budgetSentence)), reply(s.Title, said),
 	}
 }
 
@@ -343,6 +404,9 @@ func TestHostileTexts(t *testing.T) {
 			for _, m := range hostileMessages(hostileStory(text)) {
 				check(t, &m)
 			}
+			for name, v := range hostileViews(text) {
+				checkView(t, name, v)
+			}
 		})
 	}
 }
@@ -354,6 +418,9 @@ func FuzzHostileTexts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, m := range hostileMessages(hostileStory(text)) {
 			check(t, &m)
+		}
+		for name, v := range hostileViews(text) {
+			checkView(t, name, v)
 		}
 	})
 }

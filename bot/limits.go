@@ -18,6 +18,12 @@ const (
 	maxButtonValue = 2000 // value of a button
 	maxURL         = 3000 // URL of a button
 	maxID          = 255  // block_id and action_id
+	maxOption      = 75   // label and value of an option
+	maxOptions     = 100  // options of a menu
+	maxPlaceholder = 150  // of a field of a modal
+	maxViewTitle   = 24   // title, submit and close of a modal
+	maxViewBlocks  = 100  // blocks of a modal or the App Home
+	maxMetadata    = 3000 // private_metadata of a view
 )
 
 // Budgets of our own: what one piece of a story may take of a message, so
@@ -27,6 +33,7 @@ const (
 	budgetTitle     = 150
 	budgetSentence  = 700  // one sentence of summary, cause, impact, news
 	budgetName      = 120  // a namespace, a team, an object
+	budgetNote      = 1500 // what a person writes into a modal
 	budgetPlace     = 80   // a part of where it happens, five of which share a section with titles
 	budgetLink      = 300  // an address that Slack gave us
 	budgetLine      = 280  // one line of a timeline or a list

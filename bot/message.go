@@ -16,7 +16,7 @@ const (
 	colorFiring   = "#a30200"
 	colorAcked    = "#daa038"
 	colorResolved = "#2eb886"
-	colorAside    = "#dddddd" // part of another story
+	colorAside    = "#dddddd" // muted, or part of another story
 )
 
 // message is what Slack is sent: a full sentence for notifications and
@@ -138,6 +138,15 @@ func actions(id string, buttons ...*slack.ButtonBlockElement) slack.Block {
 		}
 	}
 	return slack.NewActionBlock(literal(id, maxID), elements...)
+}
+
+// controls is actions with a menu at the end.
+func controls(id string, menu *slack.OverflowBlockElement, buttons ...*slack.ButtonBlockElement) slack.Block {
+	b := actions(id, buttons...).(*slack.ActionBlock)
+	if menu != nil {
+		b.Elements.ElementSet = append(b.Elements.ElementSet, menu)
+	}
+	return b
 }
 
 // Pieces of rich text, which Slack shows as they are.

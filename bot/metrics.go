@@ -14,8 +14,10 @@ type metrics struct {
 	retries  *prometheus.CounterVec // by Slack's error name
 	found    prometheus.Counter
 	plain    prometheus.Counter
-	dropped  *prometheus.CounterVec // by what: news, command, click
+	dropped  *prometheus.CounterVec // by what: news, answer, request
 	commands *prometheus.CounterVec // by command
+	acts     *prometheus.CounterVec // by kind of note
+	feedback *prometheus.CounterVec // by verdict and standing
 	parked   prometheus.Gauge
 	depth    prometheus.Gauge
 	latency  prometheus.Histogram
@@ -32,8 +34,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		retries:  counter("retries_total", "Calls of Slack that will be made again, by the reason.", "error"),
 		found:    prometheus.NewCounter(prometheus.CounterOpts{Name: "tapio_bot_reconciled_total", Help: "Messages whose call had an unknown outcome and that were found in Slack."}),
 		plain:    prometheus.NewCounter(prometheus.CounterOpts{Name: "tapio_bot_plain_total", Help: "Messages that were sent as plain text because Slack refused their blocks."}),
-		dropped:  counter("dropped_total", "What was given up: news that Slack keeps refusing, commands and clicks that came too fast.", "what"),
+		dropped:  counter("dropped_total", "What was given up: news that Slack keeps refusing, answers and requests that came too fast.", "what"),
 		commands: counter("commands_total", "Slash commands answered.", "command"),
+		acts:     counter("acts_total", "What people did about stories: acknowledged, noted, muted, said of a cause.", "kind"),
+		feedback: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tapio_bot_feedback_total", Help: "Causes that people called right or wrong, by the standing that they were told with."}, []string{"verdict", "standing"}),
 		parked:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "tapio_bot_parked_channels", Help: "Channels that refuse the bot."}),
 		depth:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "tapio_bot_outbox_depth", Help: "Messages, edits and news that wait to be said."}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -46,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.posts, m.edits, m.decided, m.retries, m.found, m.plain, m.dropped, m.commands, m.parked, m.depth, m.latency} {
+	for _, c := range []prometheus.Collector{m.posts, m.edits, m.decided, m.retries, m.found, m.plain, m.dropped, m.commands, m.acts, m.feedback, m.parked, m.depth, m.latency} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -293,12 +293,14 @@ func (d *desk) render(ctx context.Context, t *thread, now time.Time) (message, e
 		return sorry(t.Line), nil
 	case kindBacklog:
 		return d.renderBacklog(ctx, t)
+	case kindDigest:
+		return d.renderDigest(ctx, t)
 	}
 	s, err := d.opts.Stories.Story(ctx, t.ID)
 	if err != nil {
 		return message{}, fmt.Errorf("read story %s: %w", t.ID, err)
 	}
-	sc := scene{story: &s, ack: t.Ack, reopened: t.Reopened, lost: t.Lost}
+	sc := scene{story: &s, ack: t.Ack, muted: d.silencer(&s, now), reopened: t.Reopened, lost: t.Lost}
 	if t.Channel != t.Route {
 		sc.meantFor = t.Route
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
 	"github.com/slack-go/slack/socketmode"
 )
 
@@ -57,7 +58,7 @@ func (b *Bot) dialer() *websocket.Dialer {
 	return d
 }
 
-// hear handles what comes over a socket, one envelope after the other, so that
+// hear takes in what comes over a socket, one envelope after the other, so that
 // clicks keep their order.
 func (b *Bot) hear(ctx context.Context, sock *socketmode.Client, ended <-chan error, log *slog.Logger) error {
 	for {
@@ -72,13 +73,17 @@ func (b *Bot) hear(ctx context.Context, sock *socketmode.Client, ended <-chan er
 	}
 }
 
+// envelope takes what came over a socket in, and acknowledges it beside the
+// next one, so that none waits for another.
 func (b *Bot) envelope(ctx context.Context, sock *socketmode.Client, e socketmode.Event, log *slog.Logger) {
-	taken := true
+	answered := taken(nil)
 	switch data := e.Data.(type) {
 	case slack.SlashCommand:
-		taken = b.command(ctx, &data)
+		answered = b.command(ctx, &data)
 	case slack.InteractionCallback:
-		taken = b.interact(ctx, &data)
+		answered = b.interact(ctx, &data)
+	case slackevents.EventsAPIEvent:
+		answered = b.event(ctx, &data)
 	case *slack.ConnectionErrorEvent:
 		log.Warn("socket can't be opened", "attempt", data.Attempt, "wait", data.Backoff, "error", data.ErrorObj)
 	case *socketmode.ErrorBadMessage:
@@ -86,14 +91,20 @@ func (b *Bot) envelope(ctx context.Context, sock *socketmode.Client, e socketmod
 	case *socketmode.ConnectedEvent:
 		log.Info("socket is open")
 	}
-	if e.Request == nil || e.Request.EnvelopeID == "" || !taken {
+	if e.Request == nil || e.Request.EnvelopeID == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if err := sock.AckCtx(ctx, e.Request.EnvelopeID, nil); err != nil {
-		log.Warn("envelope can't be acknowledged", "error", err)
-	}
+	b.others.Go(func() {
+		r := answered()
+		if !r.taken {
+			return // Slack tells the person, or sends it again
+		}
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := sock.AckCtx(ctx, e.Request.EnvelopeID, r.payload); err != nil {
+			log.Warn("envelope can't be acknowledged", "error", err)
+		}
+	})
 }
 
 // slackLog passes on what slack-go logs, which is little outside of debugging.

@@ -30,6 +30,7 @@ const (
 	kindStory   threadKind = "story"   // one story
 	kindBacklog threadKind = "backlog" // the failures that were already there
 	kindNotice  threadKind = "notice"  // one line about a channel that refuses us
+	kindDigest  threadKind = "digest"  // what happened in a day or a week
 )
 
 // urgency says what the root message of a thread needs.
@@ -63,8 +64,9 @@ type thread struct {
 	Follows  string         `json:"follows,omitempty"`
 	Board    string         `json:"board,omitempty"` // thread of kind backlog that tells this story
 	Ack      *ack           `json:"ack,omitempty"`
+	Muted    bool           `json:"muted,omitempty"`   // a mute silences it
 	Members  []string       `json:"members,omitempty"` // of a backlog: story IDs
-	Line     string         `json:"line,omitempty"`    // of a notice: its mrkdwn
+	Line     string         `json:"line,omitempty"`    // of a notice: its mrkdwn; of a digest: daily or weekly
 
 	// What was said.
 	ChannelID string    `json:"channel_id,omitempty"`
@@ -164,8 +166,11 @@ func (i *intent) posts(t *thread) bool {
 
 // closed reports whether nothing more is expected of the story.
 func (t *thread) closed() bool {
-	return t.Status == tapio.StatusResolved || t.Status == tapio.StatusAbsorbed || t.Kind == kindNotice
+	return t.Status == tapio.StatusResolved || t.Status == tapio.StatusAbsorbed || t.once()
 }
+
+// once reports whether it is said once and then forgotten.
+func (t *thread) once() bool { return t.Kind == kindNotice || t.Kind == kindDigest }
 
 // idle reports whether nothing is to be said or being said.
 func (t *thread) idle() bool {
@@ -259,7 +264,7 @@ func decodeThread(r tapio.Record) (*thread, error) {
 	switch i := t.Intent; {
 	case t.ID == "" || r.Key != threadPrefix+t.ID:
 		wrong = fmt.Sprintf("thread %q", t.ID)
-	case t.Kind != kindStory && t.Kind != kindBacklog && t.Kind != kindNotice:
+	case t.Kind != kindStory && t.Kind != kindBacklog && !t.once():
 		wrong = fmt.Sprintf("a thread of kind %q", t.Kind)
 	case i == nil || i.Do == doPost || t.RootTS != "" && (i.Do == doEdit || i.Do == doReply || i.Do == doRoll && t.Rolling != nil):
 		return t, nil

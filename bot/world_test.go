@@ -35,6 +35,14 @@ type memory struct {
 	after  bool // the write is done before it dies
 	dead   bool
 	kill   func()
+	pause  time.Duration // of the next write
+}
+
+// slow makes the next write take so long.
+func (m *memory) slow(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pause = d
 }
 
 func newMemory() *memory {
@@ -134,6 +142,11 @@ func (m *memory) Read(_ context.Context, prefix string) ([]tapio.Record, error) 
 }
 
 func (m *memory) Write(_ context.Context, records ...tapio.Record) error {
+	m.mu.Lock()
+	pause := m.pause
+	m.pause = 0
+	m.mu.Unlock()
+	time.Sleep(pause)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.dead {
@@ -256,7 +269,7 @@ func newWorld(t *testing.T, workspace slackfake.Options, change ...func(*Options
 	if w.opts.SocketMode {
 		w.start()
 	} else {
-		w.slack.DeliverHTTP("http://127.0.0.9/slack/commands", "http://127.0.0.9/slack/actions")
+		w.slack.DeliverHTTP("http://127.0.0.9/slack/commands", "http://127.0.0.9/slack/actions", "http://127.0.0.9/slack/events")
 		w.start()
 	}
 	t.Cleanup(func() {

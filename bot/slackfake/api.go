@@ -90,6 +90,12 @@ func methods() map[string]method {
 		"users.lookupByEmail":   {scopes: []string{"users:read.email"}, perMinute: 50, call: (*Workspace).lookupByEmail},
 		"blocks.validate":       {perMinute: 50, call: (*Workspace).blocksValidate},
 		"users.info":            {scopes: []string{"users:read"}, perMinute: 100, call: (*Workspace).usersInfo},
+		"usergroups.list":       {scopes: []string{"usergroups:read"}, perMinute: 20, call: (*Workspace).usergroupsList},
+		"usergroups.users.list": {scopes: []string{"usergroups:read"}, perMinute: 20, call: (*Workspace).usergroupsUsersList},
+		"views.open":            {perMinute: 100, call: (*Workspace).viewsOpen},
+		"views.publish":         {perMinute: 100, call: (*Workspace).viewsPublish},
+		"views.push":            {perMinute: 100, call: (*Workspace).viewsPush},
+		"views.update":          {perMinute: 100, call: (*Workspace).viewsUpdate},
 		"users.list":            {scopes: []string{"users:read"}, perMinute: 20, call: (*Workspace).usersList},
 	}
 }

@@ -97,6 +97,7 @@ func checkAttachments(s string) (json.RawMessage, error) {
 type checker struct {
 	problems []string
 	blockIDs map[string]bool
+	view     string // "modal" or "home"; "" in a message
 	tables   int
 }
 
@@ -115,8 +116,12 @@ func (c *checker) err(name string) error {
 }
 
 func (c *checker) blocks(at string, blocks []map[string]any) {
-	if len(blocks) > maxBlocks {
-		c.say(at, "no more than %d items allowed", maxBlocks)
+	most := maxBlocks
+	if c.view != "" {
+		most = maxViewBlocks
+	}
+	if len(blocks) > most {
+		c.say(at, "no more than %d items allowed", most)
 	}
 	if c.blockIDs == nil {
 		c.blockIDs = map[string]bool{}
@@ -169,7 +174,9 @@ func (c *checker) block(p string, b map[string]any) {
 		c.table(p, b)
 	case "image":
 		c.image(p, b)
-	case "video", "file", "input", "markdown", "context_actions", "task_card", "plan":
+	case "input":
+		c.input(p, b)
+	case "video", "file", "markdown", "context_actions", "task_card", "plan":
 		// Structure is not checked: nothing here is known to send them.
 	default:
 		c.say(p+"/type", "unsupported block type: %q", kind)

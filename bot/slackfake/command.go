@@ -3,7 +3,6 @@ package slackfake
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -62,7 +61,7 @@ func (w *Workspace) prepareCommand(u *User, c *channel, text string) (delivery, 
 		"token": "local", "team_id": teamID, "team_domain": "local", "api_app_id": appID,
 		"channel_id": c.ID, "channel_name": cmp.Or(c.Name, "directmessage"),
 		"user_id": u.ID, "user_name": u.Name, "command": name, "text": strings.TrimSpace(rest),
-		"is_enterprise_install": "false", "response_url": w.base + "/response/" + ru.id, "trigger_id": w.newTrigger(),
+		"is_enterprise_install": "false", "response_url": w.base + "/response/" + ru.id, "trigger_id": w.newTrigger(u),
 	}
 	d := delivery{kind: "slash_commands", payload: map[string]any{}, url: w.opts.CommandsURL, form: url.Values{}}
 	for k, v := range fields {
@@ -117,7 +116,7 @@ func (w *Workspace) prepareClick(a Action) (delivery, error) {
 	if err != nil {
 		return delivery{}, fmt.Errorf("click %s: %w", a.ActionID, err)
 	}
-	action["action_ts"] = fmt.Sprintf("%d.%06d", w.opts.Now().Unix(), w.opts.Now().Nanosecond()/1000)
+	action["action_ts"] = w.stamp()
 	ru := w.newResponseURL(c, u, m)
 	container := map[string]any{"type": "message", "message_ts": m.TS, "channel_id": c.ID, "is_ephemeral": m.Ephemeral}
 	if m.ThreadTS != "" {
@@ -128,33 +127,24 @@ func (w *Workspace) prepareClick(a Action) (delivery, error) {
 		container["attachment_id"] = el.attachment
 		container["is_app_unfurl"] = false
 	}
-	payload := map[string]any{
-		"type": "block_actions", "token": "local", "api_app_id": appID,
-		"team":       map[string]any{"id": teamID, "domain": "local"},
-		"user":       map[string]any{"id": u.ID, "username": u.Name, "name": u.Name, "team_id": teamID},
-		"channel":    map[string]any{"id": c.ID, "name": cmp.Or(c.Name, "directmessage")},
-		"container":  container,
-		"enterprise": nil, "is_enterprise_install": false,
-		"trigger_id":   w.newTrigger(),
-		"response_url": w.base + "/response/" + ru.id,
-		"actions":      []any{action},
-		"state":        map[string]any{"values": map[string]any{}},
-	}
+	payload := w.interaction("block_actions", u)
+	payload["channel"] = map[string]any{"id": c.ID, "name": cmp.Or(c.Name, "directmessage")}
+	payload["container"] = container
+	payload["response_url"] = w.base + "/response/" + ru.id
+	payload["actions"] = []any{action}
+	payload["state"] = map[string]any{"values": map[string]any{}}
 	if !m.Ephemeral {
 		payload["message"] = w.wire(m, false)
 	}
-	text, err := json.Marshal(payload)
-	if err != nil {
-		return delivery{}, fmt.Errorf("click %s: %w", a.ActionID, err)
-	}
-	d := delivery{kind: "interactive", payload: payload, url: w.opts.InteractionsURL, form: url.Values{"payload": {string(text)}}}
-	return d, nil
+	return w.interactive(payload)
 }
 
-// newTrigger returns a trigger ID, each used for one request.
-func (w *Workspace) newTrigger() string {
+// newTrigger returns a trigger ID, which opens one modal for the user.
+func (w *Workspace) newTrigger(u *User) string {
 	w.lastID++
-	return fmt.Sprintf("%d.%d.local", w.opts.Now().UnixMilli(), w.lastID)
+	t := &trigger{id: fmt.Sprintf("%d.%d.local", w.opts.Now().UnixMilli(), w.lastID), user: u.ID, ends: w.opts.Now().Add(triggerLife)}
+	w.triggers = keepLast(append(w.triggers, t), maxTriggers)
+	return t.id
 }
 
 func (w *Workspace) startWaiting(u *User, c *channel) *commandWait {

@@ -34,10 +34,11 @@ func retryWaits() []time.Duration { return []time.Duration{0, time.Minute, 5 * t
 
 // delivery is something that Slack tells the app.
 type delivery struct {
-	kind    string         // "slash_commands" or "interactive"
+	kind    string         // "slash_commands", "interactive" or "events_api"
 	payload map[string]any // as in Socket Mode
 	url     string         // request URL; "" for Socket Mode
 	form    url.Values     // body for the request URL
+	json    []byte         // the same of an event, which is no form
 }
 
 // deliver hands a delivery to the app and returns what its ack carried.
@@ -94,7 +95,7 @@ func (w *Workspace) sendEnvelope(d delivery, retry int, ack chan json.RawMessage
 	id = rand.Text()
 	env := map[string]any{
 		"type": d.kind, "envelope_id": id, "payload": d.payload,
-		"accepts_response_payload": d.kind == "slash_commands",
+		"accepts_response_payload": d.kind != "events_api",
 	}
 	if retry > 0 {
 		env["retry_attempt"] = retry
@@ -132,13 +133,16 @@ func (w *Workspace) forgetAck(id string) {
 func (w *Workspace) post(ctx context.Context, d delivery) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.scaled(ackWithin))
 	defer cancel()
-	body := []byte(d.form.Encode())
+	body, kind := []byte(d.form.Encode()), "application/x-www-form-urlencoded"
+	if d.json != nil {
+		body, kind = d.json, "application/json"
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("request URL: %w", err)
 	}
 	ts := fmt.Sprint(w.opts.Now().Unix())
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Content-Type", kind)
 	req.Header.Set("X-Slack-Request-Timestamp", ts)
 	req.Header.Set("X-Slack-Signature", Sign(w.opts.SigningSecret, ts, body))
 	resp, err := w.opts.Client.Do(req)

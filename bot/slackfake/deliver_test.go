@@ -77,7 +77,7 @@ func startBot(t *testing.T, w *Workspace) *bot {
 	b := &bot{t: t, secret: w.SigningSecret()}
 	srv := httptest.NewServer(b)
 	t.Cleanup(srv.Close)
-	w.DeliverHTTP(srv.URL+"/command", srv.URL+"/click")
+	w.DeliverHTTP(srv.URL+"/command", srv.URL+"/click", "")
 	return b
 }
 

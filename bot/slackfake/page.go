@@ -27,6 +27,7 @@ const (
 	changeDelete  = "delete"
 	changeChannel = "channel" // new or changed
 	changeStatus  = "status"
+	changeView    = "view" // a modal or the App Home of the person at the page
 )
 
 // change is one thing that the page is told.
@@ -35,6 +36,46 @@ type change struct {
 	Message *messageView `json:"message,omitempty"`
 	Channel *channelView `json:"channel,omitempty"`
 	Status  *Status      `json:"status,omitempty"`
+	Views   *viewsView   `json:"views,omitempty"`
+}
+
+// viewsView is what the person at the page sees beside messages.
+type viewsView struct {
+	Modal *viewView `json:"modal"` // null where none is open
+	Home  *viewView `json:"home"`
+}
+
+// viewView is a modal or the App Home as the page shows it.
+type viewView struct {
+	ID     string            `json:"id"`
+	Title  string            `json:"title,omitempty"`
+	Submit string            `json:"submit,omitempty"`
+	Close  string            `json:"close,omitempty"`
+	Blocks json.RawMessage   `json:"blocks"`
+	Errors map[string]string `json:"errors,omitempty"`
+}
+
+// viewsNow are the views of the person at the page.
+func (w *Workspace) viewsNow() *viewsView {
+	show := func(v *View) *viewView {
+		if v == nil {
+			return nil
+		}
+		return &viewView{ID: v.ID, Title: v.Title, Submit: v.Submit, Close: v.Close, Blocks: v.Blocks, Errors: v.Errors}
+	}
+	me := w.me().ID
+	out := &viewsView{Home: show(w.homes[me])}
+	if stack := w.modals[me]; len(stack) > 0 {
+		out.Modal = show(stack[len(stack)-1])
+	}
+	return out
+}
+
+// publishView tells every open page of a view that changed.
+func (w *Workspace) publishView(user string) {
+	if user == w.me().ID {
+		w.publish(change{Kind: changeView, Views: w.viewsNow()})
+	}
 }
 
 // messageView is a message as the page shows it.

@@ -78,10 +78,13 @@ type Options struct {
 	// not exist. It is meant for the page, where nobody can make one.
 	CreateChannels bool
 
-	// CommandsURL and InteractionsURL are the request URLs of the app. Where
-	// one is empty, its requests go over Socket Mode.
+	Groups []Group // user groups
+
+	// CommandsURL, InteractionsURL and EventsURL are the request URLs of the
+	// app. Where one is empty, its requests go over Socket Mode.
 	CommandsURL     string
 	InteractionsURL string
+	EventsURL       string
 
 	// WaitScale (0 to 1) shortens the waits of Socket Mode: ack deadline,
 	// retries, pings. 1 when 0.
@@ -130,6 +133,10 @@ type Workspace struct {
 	rates      map[string][]time.Time // method, or method and channel → calls of the last minute
 	urls       map[string]*responseURL
 	waiting    []*commandWait
+	triggers   []*trigger
+	modals     map[string][]*View // user ID → open modals, the last on top
+	homes      map[string]*View   // user ID → App Home
+	groups     []*Group
 	sockets    []*socket
 	tickets    map[string]bool
 	acks       map[string]chan json.RawMessage // envelope → who waits for its ack
@@ -181,6 +188,8 @@ func New(opts Options) *Workspace {
 		tickets:  map[string]bool{},
 		acks:     map[string]chan json.RawMessage{},
 		watchers: map[*watcher]bool{},
+		modals:   map[string][]*View{},
+		homes:    map[string]*View{},
 	}
 	if len(opts.Scopes) == 0 {
 		w.opts.Scopes = allScopes(w.methods)
@@ -194,6 +203,10 @@ func New(opts Options) *Workspace {
 	}
 	for _, c := range opts.Channels {
 		w.addChannel(c)
+	}
+	for _, g := range opts.Groups {
+		g.ID = cmp.Or(g.ID, w.newID("S"))
+		w.groups = append(w.groups, &g)
 	}
 	return w
 }
@@ -231,10 +244,10 @@ func (w *Workspace) ChannelID(name string) string {
 }
 
 // DeliverHTTP sets the request URLs of the app; "" goes back to Socket Mode.
-func (w *Workspace) DeliverHTTP(commandsURL, interactionsURL string) {
+func (w *Workspace) DeliverHTTP(commandsURL, interactionsURL, eventsURL string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.opts.CommandsURL, w.opts.InteractionsURL = commandsURL, interactionsURL
+	w.opts.CommandsURL, w.opts.InteractionsURL, w.opts.EventsURL = commandsURL, interactionsURL, eventsURL
 }
 
 // newID returns an ID of Slack's shape, unique in this workspace.

@@ -1,0 +1,92 @@
+package bot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+)
+
+// Rotation is who is on call for a team: the people in turn, each for Each,
+// from Start on.
+type Rotation struct {
+	Team   string   // "" is for every team without one of its own
+	People []string // Slack user IDs
+	Start  time.Time
+	Each   time.Duration
+}
+
+// at returns who is on call, who is second, and until when.
+func (r *Rotation) at(now time.Time) (primary, secondary string, until time.Time) {
+	turn := now.Sub(r.Start) / r.Each
+	if now.Before(r.Start) {
+		turn = -((r.Start.Sub(now) + r.Each - 1) / r.Each)
+	}
+	n := len(r.People)
+	i := int((int64(turn)%int64(n) + int64(n)) % int64(n))
+	return r.People[i], r.People[(i+1)%n], r.Start.Add((turn + 1) * r.Each)
+}
+
+// rotation returns that of a team, or nil.
+func (b *Bot) rotation(team string) *Rotation {
+	var general *Rotation
+	for i := range b.opts.OnCall {
+		r := &b.opts.OnCall[i]
+		if strings.EqualFold(r.Team, team) {
+			return r
+		}
+		if r.Team == "" {
+			general = r
+		}
+	}
+	return general
+}
+
+// oncall is `/tapio oncall [TEAM]`.
+func (b *Bot) oncall(team string, now time.Time) message {
+	team = strings.Trim(strings.TrimSpace(team), "`'\"")
+	list := b.opts.OnCall
+	if len(list) == 0 {
+		return plainAnswer("Nobody is configured to be on call: `oncall` in Tapio's config is empty. A rotation there names a team, people and how long a turn is.")
+	}
+	if team != "" {
+		r := b.rotation(team)
+		if r == nil {
+			return plainAnswer(fmt.Sprintf("No rotation is configured for team %s.", code(team, budgetName)))
+		}
+		list = []Rotation{*r}
+	}
+	m := message{Text: "Who is on call."}
+	var lines []string
+	for i := range list[:min(len(list), maxListed)] {
+		r := &list[i]
+		first, second, until := r.at(now)
+		name := "Every other team"
+		if r.Team != "" {
+			name = "Team " + escape(r.Team, budgetName)
+		}
+		if len(list) == 1 && r.Team == "" {
+			name = "All teams"
+		}
+		line := fmt.Sprintf(":telephone_receiver: *%s:* %s until %s", strings.ReplaceAll(name, "*", "∗"), mentionOf(first), clock(until, now))
+		if second != first {
+			line += ", then " + mentionOf(second)
+		}
+		lines = append(lines, line)
+	}
+	m.Blocks = []slack.Block{section(strings.Join(lines, "\n"))}
+	foot := "from the rotations in Tapio's config"
+	if b.opts.EscalateAfter > 0 {
+		foot += fmt.Sprintf(" · called when nobody acks within %s", duration(b.opts.EscalateAfter))
+	}
+	m.Blocks = append(m.Blocks, contextLine(foot))
+	return m
+}
+
+// mentionOf names a person of the config. In an ephemeral answer and in the
+// App Home it pings nobody.
+func mentionOf(user string) string {
+	a := ack{User: user, Name: user}
+	return a.mention()
+}
