@@ -464,4 +464,3 @@ func TestInboundFlood(t *testing.T) {
 		w.wants(w.ask("/tapio list"), "no story is open")
 	})
 }
-
