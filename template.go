@@ -1,5 +1,7 @@
 package tapio
 
+import "fmt"
+
 // Cause is a code that says why: an API, listed with its signals in the
 // documentation of failures.
 type Cause string
@@ -138,3 +140,17 @@ type Explanation struct {
 	// that is at fault, and says so, is explained without being listed.
 	Over string `json:"over"`
 }
+
+// FieldError says what is wrong with one field of a template.
+type FieldError struct {
+	Template string // its ID
+	Field    string // path of the field, such as "pattern[0].condition"
+	Err      error
+}
+
+func (e *FieldError) Error() string {
+	return fmt.Sprintf("template %q: %s: %v", e.Template, e.Field, e.Err)
+}
+
+// Unwrap returns what is wrong, without the place.
+func (e *FieldError) Unwrap() error { return e.Err }

@@ -72,7 +72,7 @@ func parseWords(t tapio.Template) (*words, []error) {
 	w := &words{id: t.ID, runbook: t.RunbookURL}
 	var errs []error
 	fail := func(name string, err error) {
-		errs = append(errs, fmt.Errorf("template %q: %s: %w", t.ID, name, err))
+		errs = append(errs, &tapio.FieldError{Template: t.ID, Field: name, Err: err})
 	}
 	one := func(name, text string, must bool) *field {
 		if strings.TrimSpace(text) == "" {

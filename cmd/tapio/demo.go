@@ -126,7 +126,7 @@ func demo(ctx context.Context, o demoOptions) (err error) {
 	}
 	parts.Run("bot", b.Run)
 
-	templates, err := loadTemplates(nil)
+	templates, err := loadTemplates(nil, nil)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func BenchmarkSignalToPost(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	templates, err := loadTemplates(nil)
+	templates, err := loadTemplates(nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestOOMKilledIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	templates, err := loadTemplates(nil)
+	templates, err := loadTemplates(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

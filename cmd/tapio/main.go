@@ -59,6 +59,11 @@ type terminal struct {
 	err io.Writer
 }
 
+// warnTo returns what prints warnings that end nothing.
+func warnTo(w io.Writer) func(error) {
+	return func(err error) { fmt.Fprintf(w, "warning: %v\n", err) }
+}
+
 // width returns the columns of the terminal that w is, or 0 where it is none.
 func width(w io.Writer) int {
 	f, ok := w.(*os.File)

@@ -75,7 +75,7 @@ func record(ctx context.Context, o recordOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	templates, err := loadTemplates(o.config.Engine.Templates)
+	templates, err := loadTemplates(o.config.Engine.Templates, warnTo(o.out))
 	if err != nil {
 		return err
 	}

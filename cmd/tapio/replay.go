@@ -34,7 +34,7 @@ templates come from --config.`,
 			if err != nil {
 				return err
 			}
-			all, warning, err := replay(args[0], c, revisions)
+			all, warning, err := replay(args[0], c, revisions, warnTo(t.err))
 			if err != nil {
 				return fmt.Errorf("replay: %w", err)
 			}
@@ -56,7 +56,7 @@ templates come from --config.`,
 
 // replay returns every revision that the recording makes, in order, or only the
 // last one of each story, the one that matters most first.
-func replay(file string, c config.Config, revisions bool) (all []tapio.Story, warning, err error) {
+func replay(file string, c config.Config, revisions bool, warn func(error)) (all []tapio.Story, warning, err error) {
 	r, err := recording.Open(file)
 	if err != nil {
 		return nil, nil, err
@@ -66,7 +66,7 @@ func replay(file string, c config.Config, revisions bool) (all []tapio.Story, wa
 	if !ok {
 		h = header(c, c.Cluster)
 	}
-	templates, err := loadTemplates(c.Engine.Templates)
+	templates, err := loadTemplates(c.Engine.Templates, warn)
 	if err != nil {
 		return nil, nil, err
 	}

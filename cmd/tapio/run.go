@@ -152,7 +152,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 		}
 	})
 
-	templates, err := loadTemplates(o.config.Engine.Templates)
+	templates, err := loadTemplates(o.config.Engine.Templates, func(err error) { o.log.Warn("template refused", "error", err) })
 	if err != nil {
 		return err
 	}

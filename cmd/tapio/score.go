@@ -149,7 +149,7 @@ func scoreCases(ctx context.Context, folders []string, c config.Config, out io.W
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
-	templates, err := loadTemplates(c.Engine.Templates)
+	templates, err := loadTemplates(c.Engine.Templates, warnTo(out))
 	if err != nil {
 		return score.Report{}, err
 	}

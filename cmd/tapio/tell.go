@@ -86,7 +86,7 @@ error or where nothing wrong was found in a dump that is damaged.`,
 
 // tell returns the stories of this moment and says what was looked at.
 func tell(ctx context.Context, o tellOptions) ([]tapio.Story, *looked, error) {
-	templates, err := loadTemplates(o.config.Engine.Templates)
+	templates, err := loadTemplates(o.config.Engine.Templates, warnTo(o.err))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/yairfalse/tapio"
-	"github.com/yairfalse/tapio/cmd/tapio/strict"
-	"github.com/yairfalse/tapio/engine"
+	"github.com/yairfalse/tapio/cmd/tapio/config"
+	"github.com/yairfalse/tapio/cmd/tapio/library"
+	"github.com/yairfalse/tapio/cmd/tapio/recording"
+	"github.com/yairfalse/tapio/cmd/tapio/score"
+	"github.com/yairfalse/tapio/cmd/tapio/trial"
 	"github.com/yairfalse/tapio/narrate"
 )
 
@@ -17,7 +21,7 @@ func newTemplates(t terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "templates",
 		Short:   "The pattern library and your own templates",
-		Example: "  tapio templates list\n  tapio templates lint mine.yaml",
+		Example: "  tapio templates list\n  tapio templates lint mine.yaml\n  tapio templates test mine.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -27,7 +31,7 @@ func newTemplates(t terminal) *cobra.Command {
 			Short:   "List the shipped templates, and those of the files",
 			Example: "  tapio templates list\n  tapio templates list mine.yaml",
 			RunE: func(_ *cobra.Command, files []string) error {
-				templates, err := loadTemplates(files)
+				templates, err := loadTemplates(files, warnTo(t.err))
 				if err != nil {
 					return err
 				}
@@ -38,10 +42,51 @@ func newTemplates(t terminal) *cobra.Command {
 			Use:   "lint FILE…",
 			Short: "Check template files: fields, conditions, patterns and words",
 			Long: `Check template files: fields, conditions, patterns and words. Each mistake is
-one line that names file, template and field. The exit code is 1 if there is any.`,
+one line that names file, line, template and field. The exit code is 1 if there
+is any. "tapio run" and "tapio tell" leave a template with a mistake out, say so,
+and go on with the rest.`,
 			Example: "  tapio templates lint mine.yaml",
 			Args:    needs("a file with templates"),
 			RunE:    func(_ *cobra.Command, files []string) error { return lintTemplates(t, files) },
+		},
+		&cobra.Command{
+			Use:   "test FILE…",
+			Short: "Run the tests that stand next to your templates",
+			Long: `Run the tests under the key "tests" of template files. A test is a small cluster
+(one workload, its pods on one node, a Service before them), what is observed in
+it and when, and the story that must come first:
+
+  tests:
+  - name: two exits with code 78 are a missing licence
+    observe:
+    - {at: 0s, type: container.exit, reason: Error, exit_code: 78}
+    - {at: 20s, type: container.exit, reason: Error, exit_code: 78}
+    expect: {template: license-expired, title: checkout has no valid licence}
+
+Instead of observe, a test may name a dump or a recording. The files' templates
+work together with the shipped ones. engine/templates/README.md describes every
+field. The exit code is 1 where a test fails or a file has a mistake.`,
+			Example: "  tapio templates test mine.yaml",
+			Args:    needs("a file with templates and tests"),
+			RunE:    func(cmd *cobra.Command, files []string) error { return testTemplates(cmd.Context(), t, files) },
+		},
+		&cobra.Command{
+			Use:   "schema",
+			Short: "Print the JSON Schema of template files, for your editor",
+			Long: `Print the JSON Schema of template files. Editors with a YAML language server
+complete and check a file that begins with
+
+  # yaml-language-server: $schema=templates.schema.json`,
+			Example: "  tapio templates schema > templates.schema.json",
+			Args:    cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				schema, err := library.Schema()
+				if err != nil {
+					return err
+				}
+				_, err = t.out.Write(schema)
+				return err
+			},
 		},
 	)
 	return cmd
@@ -57,55 +102,15 @@ func needs(what string) cobra.PositionalArgs {
 	}
 }
 
-// templateFile is what a file of templates holds.
-type templateFile struct {
-	Templates []tapio.Template `json:"templates"`
-}
-
-// readTemplates reads a user's file. Errors name file, template and field.
-func readTemplates(name string) ([]tapio.Template, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("read templates: %w", err)
-	}
-	doc, err := strict.Parse(name, data)
+// loadTemplates returns the shipped templates and those of the users' files,
+// without those that have a mistake, each of which is handed to refused.
+func loadTemplates(files []string, refused func(error)) ([]tapio.Template, error) {
+	templates, mistakes, err := library.Load(files)
 	if err != nil {
 		return nil, err
 	}
-	if err := doc.Check(templateFile{}); err != nil {
-		return nil, err
-	}
-	return engine.ParseTemplates(name, data)
-}
-
-// loadTemplates returns the shipped library and the users' templates. A user's
-// template replaces the shipped one that has its ID.
-func loadTemplates(files []string) ([]tapio.Template, error) {
-	templates, err := engine.Library()
-	if err != nil {
-		return nil, fmt.Errorf("shipped templates: %w", err)
-	}
-	place := map[string]int{}
-	for i, t := range templates {
-		place[t.ID] = i
-	}
-	from := map[string]string{}
-	for _, name := range files {
-		own, err := readTemplates(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range own {
-			if first := from[t.ID]; first != "" {
-				return nil, fmt.Errorf("template %q is in %s and in %s; give one of them another id", t.ID, first, name)
-			}
-			from[t.ID] = name
-			if i, ok := place[t.ID]; ok {
-				templates[i] = t
-				continue
-			}
-			templates = append(templates, t)
-		}
+	for _, m := range mistakes {
+		refused(m)
 	}
 	return templates, nil
 }
@@ -125,30 +130,110 @@ func listTemplates(t terminal, templates []tapio.Template) error {
 
 func lintTemplates(t terminal, files []string) error {
 	count := 0
-	var mistakes []error
 	for _, name := range files {
-		templates, err := readTemplates(name)
+		own, _, err := library.Read(name)
 		if err != nil {
-			mistakes = append(mistakes, err)
-			continue
+			return err
 		}
-		count += len(templates)
-		for _, x := range templates {
-			for _, err := range narrate.Lint(x) {
-				mistakes = append(mistakes, fmt.Errorf("%s: %w", name, err))
-			}
-		}
+		count += len(own.Templates)
 	}
-	if len(mistakes) == 0 {
-		// Together with the library they must still make one engine.
-		if _, err := loadTemplates(files); err != nil {
-			mistakes = append(mistakes, err)
-		}
+	// Together with the library they must still make one engine.
+	_, mistakes, err := library.Load(files)
+	if err != nil {
+		return err
 	}
 	if err := errors.Join(mistakes...); err != nil {
 		fmt.Fprintln(t.err, err)
 		return exitCode(1)
 	}
-	_, err := fmt.Fprintf(t.out, "ok: %d templates\n", count)
+	_, err = fmt.Fprintf(t.out, "ok: %d templates\n", count)
 	return err
+}
+
+// testTemplates runs the tests of the files against the templates of all of
+// them.
+func testTemplates(ctx context.Context, t terminal, files []string) error {
+	bad := false
+	templates, err := loadTemplates(files, func(err error) {
+		fmt.Fprintln(t.err, err)
+		bad = true
+	})
+	if err != nil {
+		return err
+	}
+	c, err := config.Default()
+	if err != nil {
+		return err
+	}
+	teller, err := newTeller(c, templates)
+	if err != nil {
+		return err
+	}
+	passed := 0
+	for _, file := range files {
+		own, _, err := library.Read(file)
+		if err != nil {
+			return err
+		}
+		for _, test := range own.Tests {
+			if err := teller.try(ctx, file, test); err != nil {
+				fmt.Fprintf(t.out, "FAIL  %s:%d: %s\n", file, test.Line, test.Name)
+				for _, e := range library.Parts(err) {
+					fmt.Fprintf(t.out, "      %v\n", e)
+				}
+				bad = true
+				continue
+			}
+			fmt.Fprintf(t.out, "ok    %s:%d: %s\n", file, test.Line, test.Name)
+			passed++
+		}
+	}
+	if bad {
+		return exitCode(1)
+	}
+	if passed == 0 {
+		return errors.New("no tests: write them under the key \"tests\"; tapio templates test --help shows one")
+	}
+	_, err = fmt.Fprintf(t.out, "ok: %s\n", plural(passed, "test"))
+	return err
+}
+
+// try runs one test of a file and returns what is wrong.
+func (t *teller) try(ctx context.Context, file string, test library.Test) error {
+	n, err := narrate.New(t.templates)
+	if err != nil {
+		return err
+	}
+	var stories []tapio.Story
+	beside := func(name string) string {
+		if filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(filepath.Dir(file), name)
+	}
+	switch {
+	case test.Dump != "":
+		stories, _, err = t.dump(ctx, beside(test.Dump), n, score.NewObjects())
+	case test.Recording != "":
+		stories, _, err = t.recording(beside(test.Recording), n, score.NewObjects())
+	default:
+		stories, err = t.observe(test, n)
+	}
+	if err != nil {
+		return err
+	}
+	return trial.Compare(test.Expect, stories)
+}
+
+// observe tells the story of what a test spells out.
+func (t *teller) observe(test library.Test, n *narrate.Narrator) ([]tapio.Story, error) {
+	observations, err := trial.Observations(test)
+	if err != nil {
+		return nil, err
+	}
+	e, err := t.again(recording.Header{Cluster: "test"})
+	if err != nil {
+		return nil, err
+	}
+	return trial.Tell(e, n, observations)
 }

@@ -10,6 +10,7 @@ package diagnosis
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +47,12 @@ var ranks = []tapio.Rank{
 	tapio.RankContainer, tapio.RankProbe, tapio.RankSymptom,
 }
 
+// Ranks lists the ranks, the most upstream first.
+func Ranks() []tapio.Rank { return slices.Clone(ranks) }
+
+// Subjects lists what a template may gather its events on.
+func Subjects() []string { return slices.Clone(subjects) }
+
 // Compiler makes templates ready to match. Making one is slow, a template with
 // it quick: one serves for a whole library. It is owned by one goroutine.
 type Compiler struct{ env *cel.Env }
@@ -63,12 +70,12 @@ func NewCompiler() (*Compiler, error) {
 	return &Compiler{env}, nil
 }
 
-// Compile checks a template's matching half and makes it ready to match. Every
-// error names the template and the field.
+// Compile checks a template's matching half and makes it ready to match. The
+// error joins a [tapio.FieldError] for each mistake.
 func (compiler *Compiler) Compile(t tapio.Template) (*Template, error) {
 	var errs []error
 	bad := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("template %q: %s: %s", t.ID, field, fmt.Sprintf(format, args...)))
+		errs = append(errs, &tapio.FieldError{Template: t.ID, Field: field, Err: fmt.Errorf(format, args...)})
 	}
 	if t.ID == "" {
 		bad("id", "is missing")
@@ -102,15 +109,20 @@ func (compiler *Compiler) Compile(t tapio.Template) (*Template, error) {
 	out := &Template{Template: t, order: order}
 	required := 0
 	for i, p := range t.Pattern {
-		ready, err := compiler.pattern(p)
-		if err != nil {
-			bad(fmt.Sprintf("pattern[%d]", i), "%v", err)
-			continue
-		}
-		ready.index = i
 		if !p.Optional {
 			required++
 		}
+		ready, err := compiler.pattern(p)
+		if err != nil {
+			field := fmt.Sprintf("pattern[%d]", i)
+			var in *tapio.FieldError
+			if errors.As(err, &in) {
+				field, err = field+"."+in.Field, in.Err
+			}
+			bad(field, "%w", err)
+			continue
+		}
+		ready.index = i
 		out.patterns = append(out.patterns, ready)
 	}
 	if required == 0 {
@@ -130,7 +142,7 @@ func join[T ~string](list []T) string {
 func (compiler *Compiler) pattern(p tapio.EventPattern) (pattern, error) {
 	c := pattern{EventPattern: p}
 	if p.Type == "" {
-		return c, errors.New("type is missing")
+		return c, &tapio.FieldError{Field: "type", Err: errors.New("is missing")}
 	}
 	for one := range strings.SplitSeq(string(p.Type), "|") {
 		typ := tapio.EventType(one)
@@ -141,26 +153,27 @@ func (compiler *Compiler) pattern(p tapio.EventPattern) (pattern, error) {
 		c.types = append(c.types, typ)
 	}
 	if p.MinCount < 0 {
-		return c, fmt.Errorf("min_count %d is negative", p.MinCount)
+		return c, &tapio.FieldError{Field: "min_count", Err: fmt.Errorf("%d is negative", p.MinCount)}
 	}
 	var err error
 	if p.Reason != "" {
 		if c.reason, err = regexp.Compile("^(?:" + p.Reason + ")$"); err != nil {
-			return c, fmt.Errorf("reason: %w", err)
+			return c, &tapio.FieldError{Field: "reason", Err: err}
 		}
 	}
 	if p.Condition != "" {
 		if c.condition, err = compiler.condition(p.Condition); err != nil {
-			return c, fmt.Errorf("condition: %w", err)
+			return c, &tapio.FieldError{Field: "condition", Err: err}
 		}
 	}
-	for fact, expr := range p.Capture {
+	for _, fact := range slices.Sorted(maps.Keys(p.Capture)) {
+		expr := p.Capture[fact]
 		re, err := regexp.Compile(expr)
 		if err != nil {
-			return c, fmt.Errorf("capture %s: %w", fact, err)
+			return c, &tapio.FieldError{Field: "capture." + fact, Err: err}
 		}
 		if re.NumSubexp() < 1 {
-			return c, fmt.Errorf("capture %s: %q has no group", fact, expr)
+			return c, &tapio.FieldError{Field: "capture." + fact, Err: fmt.Errorf("%q has no group: put round brackets round what is to be captured", expr)}
 		}
 		if c.captures == nil {
 			c.captures = map[string]*regexp.Regexp{}

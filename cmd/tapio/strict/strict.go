@@ -22,6 +22,7 @@ import (
 // Document is a parsed YAML file with its lines.
 type Document struct {
 	name string
+	path string // of root in its file; empty where that is the whole file
 	root *yamlv3.Node
 }
 
@@ -42,7 +43,68 @@ func Parse(name string, data []byte) (*Document, error) {
 // and every value that its type can't hold. Items of a list that have an id
 // are named by it.
 func (d *Document) Check(v any) error {
-	return errors.Join(d.walk(d.root, reflect.TypeOf(v), "")...)
+	return errors.Join(d.walk(d.root, reflect.TypeOf(v), d.path)...)
+}
+
+// Outline checks the document's own fields as [Document.Check] does, and of
+// lists only that they are lists: what is in them is left to their [Items].
+func (d *Document) Outline(v any) error {
+	outline := *d
+	top := *d.root
+	top.Content = nil
+	for i := 0; i+1 < len(d.root.Content); i += 2 {
+		value := d.root.Content[i+1]
+		if value.Kind == yamlv3.SequenceNode {
+			value = &yamlv3.Node{Kind: yamlv3.SequenceNode, Tag: value.Tag, Line: value.Line}
+		}
+		top.Content = append(top.Content, d.root.Content[i], value)
+	}
+	outline.root = &top
+	return outline.Check(v)
+}
+
+// Items returns the items of the list under a key of the document, each as a
+// document of its own that knows its lines and its path in the file.
+func (d *Document) Items(key string) []*Document {
+	if d.root.Kind != yamlv3.MappingNode {
+		return nil
+	}
+	var out []*Document
+	for i := 0; i+1 < len(d.root.Content); i += 2 {
+		if d.root.Content[i].Value != key || d.root.Content[i+1].Kind != yamlv3.SequenceNode {
+			continue
+		}
+		for j, item := range d.root.Content[i+1].Content {
+			if item.Kind == yamlv3.AliasNode {
+				item = item.Alias
+			}
+			out = append(out, &Document{name: d.name, path: fmt.Sprintf("%s[%s]", key, label(item, j)), root: item})
+		}
+	}
+	return out
+}
+
+// Decode reads the document into v, which must be a pointer.
+func (d *Document) Decode(v any) error {
+	var plain any
+	if err := d.root.Decode(&plain); err != nil {
+		return err
+	}
+	text, err := yamlv3.Marshal(plain)
+	if err != nil {
+		return err
+	}
+	return yaml.UnmarshalStrict(text, v)
+}
+
+// Mistake is an error about the field at the path: FILE:LINE: FIELD: what is
+// wrong.
+func (d *Document) Mistake(path string, err error) error {
+	full := strings.Trim(d.path+"."+path, ".")
+	if full == "" {
+		return fmt.Errorf("%s:%d: %w", d.name, d.Line(path), err)
+	}
+	return fmt.Errorf("%s:%d: %s: %w", d.name, d.Line(path), full, err)
 }
 
 func (d *Document) walk(n *yamlv3.Node, t reflect.Type, path string) []error {
