@@ -49,6 +49,8 @@ const (
 	ServiceChanged    EventType = "service.changed" // selector or ports edited: Changes
 	ConfigChanged     EventType = "config.changed"  // a ConfigMap was edited, created or deleted: Reason Created, Updated, Deleted
 	QuotaChanged      EventType = "quota.changed"   // hard limits edited: Changes
+	PolicyChanged     EventType = "policy.changed"  // a NetworkPolicy was edited, created or deleted: Reason, Changes
+	RouteChanged      EventType = "route.changed"   // an Ingress or HTTPRoute was: Reason, Changes
 	KubernetesEvent   EventType = "k8s.event"       // an Event object, or one more count of it: Reason, Message, Count
 	// ServiceSelectsNone is derived by the engine from the topology: a Service's
 	// selector takes in no pod. AttrSelector, AttrNearest.

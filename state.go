@@ -30,6 +30,9 @@ type State struct {
 	Class     *ClassState     `json:"class,omitempty"`
 	Limit     *LimitState     `json:"limit,omitempty"`
 	Webhook   *WebhookState   `json:"webhook,omitempty"`
+	Policy    *PolicyState    `json:"policy,omitempty"`
+	Route     *RouteState     `json:"route,omitempty"`
+	Config    *ConfigState    `json:"config,omitempty"`
 }
 
 // PodState is what the topology knows of a pod.
@@ -42,10 +45,12 @@ type PodState struct {
 	Scheduled     bool      `json:"scheduled,omitempty"`
 	Terminating   bool      `json:"terminating,omitempty"` // deletionTimestamp is set
 	RestartPolicy string    `json:"restart_policy,omitempty"`
+	IP            string    `json:"ip,omitempty"`
 	// TemplateHash tells which revision of its workload made the pod.
 	TemplateHash string           `json:"template_hash,omitempty"`
 	Containers   []ContainerState `json:"containers,omitempty"`
 	References   []Entity         `json:"references,omitempty"` // ConfigMaps, Secrets, claims and the service account
+	Spec         *PodSpec         `json:"spec,omitempty"`
 
 	// What the pod takes of its node: requests of all containers together, as
 	// the scheduler adds them up, with those other than CPU and memory in Extra.
@@ -116,19 +121,25 @@ type WorkloadState struct {
 	// Template is what the pod template says about routing and matching.
 	TemplateLabels      map[string]string `json:"template_labels,omitempty"`
 	TemplateAnnotations map[string]string `json:"template_annotations,omitempty"` // tapio.dev/ and a8r.io/ only
+	// Spec is that of the pods to be made: of a workload that nothing owns.
+	Spec *PodSpec `json:"spec,omitempty"`
 }
 
 // ServiceState is what the topology knows of a Service.
 type ServiceState struct {
-	Type     string            `json:"type,omitempty"` // ClusterIP, NodePort, LoadBalancer, ExternalName
-	Selector map[string]string `json:"selector,omitempty"`
+	Type         string            `json:"type,omitempty"` // ClusterIP, NodePort, LoadBalancer, ExternalName
+	Selector     map[string]string `json:"selector,omitempty"`
+	Ports        []ServicePort     `json:"ports,omitempty"`
+	IP           string            `json:"ip,omitempty"` // None for a headless Service
+	ExternalName string            `json:"external_name,omitempty"`
 }
 
 // EndpointsState is what the topology knows of one EndpointSlice, or of an
 // Endpoints object where a dump has no slices.
 type EndpointsState struct {
-	Service  string     `json:"service"` // in the slice's own namespace
-	Backends []Endpoint `json:"backends,omitempty"`
+	Service  string         `json:"service"` // in the slice's own namespace
+	Backends []Endpoint     `json:"backends,omitempty"`
+	Ports    []EndpointPort `json:"ports,omitempty"`
 }
 
 // Endpoint is one address behind a Service.

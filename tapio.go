@@ -48,8 +48,11 @@ const (
 	KindServiceAccount        Kind = "ServiceAccount"
 	KindValidatingWebhook     Kind = "ValidatingWebhookConfiguration"
 	KindMutatingWebhook       Kind = "MutatingWebhookConfiguration"
-	KindImage                 Kind = "Image"    // an image reference; the name is the whole reference
-	KindRegistry              Kind = "Registry" // a registry host
+	KindNetworkPolicy         Kind = "NetworkPolicy"
+	KindIngress               Kind = "Ingress"
+	KindHTTPRoute             Kind = "HTTPRoute" // of the Gateway API
+	KindImage                 Kind = "Image"     // an image reference; the name is the whole reference
+	KindRegistry              Kind = "Registry"  // a registry host
 )
 
 // Entity identifies something that can fail, change or be hurt. It is
@@ -128,6 +131,8 @@ func (k Kind) Kubectl() string {
 		return "pvc"
 	case KindHPA:
 		return "hpa"
+	case KindNetworkPolicy:
+		return "netpol"
 	case KindPDB:
 		return "pdb"
 	}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"sync"
@@ -8,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/yairfalse/tapio"
 )
 
 // internLimit bounds each table of an interner, in entries: several times the
@@ -15,17 +18,49 @@ import (
 // shared stays with those that hold it.
 const internLimit = 1 << 14
 
+// specLimit bounds the tables of specs, which are some 10 KB each.
+const specLimit = internLimit / 2
+
 // interner lets cached pods share what they have in common. The pods of one
-// workload have the same labels, images and resources, and each map of
-// resources alone costs some 700 bytes.
+// workload have the same labels and the same spec but for the node, and with
+// environment, probes and mounts a spec is most of a pod.
 type interner struct {
 	mu        sync.Mutex
 	labels    map[string]map[string]string
 	resources map[string]corev1.ResourceList
+	specs     map[[sha256.Size]byte]*corev1.PodSpec
+	// told holds what is told of a spec by the first of its containers: specs
+	// that share it are one. As a key it also keeps that address from being
+	// used again.
+	told map[*corev1.Container]*tapio.PodSpec
 }
 
 func newInterner() *interner {
-	return &interner{labels: make(map[string]map[string]string), resources: make(map[string]corev1.ResourceList)}
+	return &interner{
+		labels:    make(map[string]map[string]string),
+		resources: make(map[string]corev1.ResourceList),
+		specs:     make(map[[sha256.Size]byte]*corev1.PodSpec),
+		told:      make(map[*corev1.Container]*tapio.PodSpec),
+	}
+}
+
+// spec returns what is told of the pod's spec: for all pods that share it the
+// same.
+func (n *interner) spec(p *corev1.Pod, told *tapio.PodSpec) *tapio.PodSpec {
+	if len(p.Spec.Containers) == 0 {
+		return told
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	key := &p.Spec.Containers[0]
+	if shared, ok := n.told[key]; ok {
+		return shared
+	}
+	if len(n.told) >= specLimit {
+		clear(n.told)
+	}
+	n.told[key] = told
+	return told
 }
 
 // pod makes p share. What is shared is never changed afterwards.
@@ -49,15 +84,36 @@ func (n *interner) pod(p *corev1.Pod) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p.Labels = share(n.labels, describe(p.Labels), p.Labels)
-	for _, containers := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+	node := p.Spec.NodeName
+	p.Spec.NodeName = ""
+	n.podSpec(&p.Spec)
+	p.Spec.NodeName = node
+}
+
+// podSpec makes a spec without its node share.
+func (n *interner) podSpec(s *corev1.PodSpec) {
+	data, err := s.Marshal()
+	if err != nil { // what was decoded can be encoded
+		return
+	}
+	key := sha256.Sum256(data)
+	if shared, ok := n.specs[key]; ok {
+		*s = *shared
+		return
+	}
+	for _, containers := range [][]corev1.Container{s.InitContainers, s.Containers} {
 		for i := range containers {
 			c := &containers[i]
-			text(&c.Name)
-			text(&c.Image)
+			c.Name, c.Image = unique.Make(c.Name).Value(), unique.Make(c.Image).Value()
 			c.Resources.Limits = n.list(c.Resources.Limits)
 			c.Resources.Requests = n.list(c.Resources.Requests)
 		}
 	}
+	if len(n.specs) >= specLimit {
+		clear(n.specs)
+	}
+	own := *s
+	n.specs[key] = &own
 }
 
 func (n *interner) list(list corev1.ResourceList) corev1.ResourceList {

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/yairfalse/tapio"
 )
 
 func TestInternerChangesNothing(t *testing.T) {
@@ -38,6 +40,16 @@ func TestInternerSharesWithinAWorkload(t *testing.T) {
 	limits := func(p *corev1.Pod) corev1.ResourceList { return p.Spec.Containers[0].Resources.Limits }
 	if !same(first.Labels, second.Labels) || !same(limits(first), limits(second)) {
 		t.Error("two pods of one workload hold maps of their own")
+	}
+	specs := [3]*tapio.PodSpec{}
+	for i, pod := range []*corev1.Pod{first, second, other} {
+		specs[i] = n.spec(pod, &tapio.PodSpec{})
+	}
+	if specs[0] != specs[1] || specs[0] == specs[2] {
+		t.Error("the specs told of two pods of one workload are not one, or those of two workloads are")
+	}
+	if first.Spec.NodeName == second.Spec.NodeName {
+		t.Error("two pods share a node's name that differs")
 	}
 	if same(first.Labels, other.Labels) || same(limits(first), limits(other)) {
 		t.Error("pods that differ share a map")

@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -66,6 +67,8 @@ func kinds() []kind {
 		{core, "limitranges", &corev1.LimitRange{}, true, phaseTopology, "limits that a namespace sets are not known", false},
 		{admissionv1.SchemeGroupVersion, "validatingwebhookconfigurations", &admissionv1.ValidatingWebhookConfiguration{}, false, phaseTopology, "a webhook that refuses pods is told without its configuration", false},
 		{admissionv1.SchemeGroupVersion, "mutatingwebhookconfigurations", &admissionv1.MutatingWebhookConfiguration{}, false, phaseTopology, "a webhook that refuses pods is told without its configuration", false},
+		{networkingv1.SchemeGroupVersion, "networkpolicies", &networkingv1.NetworkPolicy{}, true, phaseTopology, "traffic that a policy stops is not explained", false},
+		{networkingv1.SchemeGroupVersion, "ingresses", &networkingv1.Ingress{}, true, phaseTopology, "a route to nowhere is not seen", false},
 		{core, "configmaps", &metav1.PartialObjectMetadata{}, true, phaseTopology, "edits of ConfigMaps are not named as a trigger", true},
 		{core, "pods", &corev1.Pod{}, true, phasePods, "there is nothing to tell", false},
 		{discoveryv1.SchemeGroupVersion, "endpointslices", &discoveryv1.EndpointSlice{}, true, phaseEvents, "a Service that lost its endpoints is not seen", false},

@@ -146,6 +146,13 @@ func (c *Collector) tell(old, new runtime.Object, listed bool) {
 		}
 	}()
 	observations := facts.Between(old, new, now(), listed, c.caches)
+	if pod, ok := new.(*corev1.Pod); ok {
+		for i := range observations {
+			if s := observations[i].State; s != nil && s.Pod != nil {
+				s.Pod.Spec = c.shared.spec(pod, s.Pod.Spec)
+			}
+		}
+	}
 	if listed {
 		c.queue.putWaiting(observations...)
 	} else {

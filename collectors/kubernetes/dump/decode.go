@@ -17,9 +17,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/yairfalse/tapio/collectors/kubernetes/facts"
@@ -53,8 +55,8 @@ func known(kind, version string) func() object {
 		return func() object { return new(corev1.Service) }
 	case "/Endpoints":
 		return func() object { return new(corev1.Endpoints) }
-	case "/ConfigMap": // the metadata alone: data is not even decoded
-		return func() object { return new(metav1.PartialObjectMetadata) }
+	case "/ConfigMap":
+		return func() object { return new(corev1.ConfigMap) }
 	case "/PersistentVolumeClaim":
 		return func() object { return new(corev1.PersistentVolumeClaim) }
 	case "/PersistentVolume":
@@ -85,6 +87,12 @@ func known(kind, version string) func() object {
 		return func() object { return new(admissionv1.ValidatingWebhookConfiguration) }
 	case "admissionregistration.k8s.io/MutatingWebhookConfiguration":
 		return func() object { return new(admissionv1.MutatingWebhookConfiguration) }
+	case "networking.k8s.io/NetworkPolicy":
+		return func() object { return new(networkingv1.NetworkPolicy) }
+	case "networking.k8s.io/Ingress":
+		return func() object { return new(networkingv1.Ingress) }
+	case "gateway.networking.k8s.io/HTTPRoute":
+		return func() object { return new(unstructured.Unstructured) }
 	case "policy/PodDisruptionBudget":
 		return func() object { return new(policyv1.PodDisruptionBudget) }
 	case "coordination.k8s.io/Lease": // read for its time only
@@ -202,9 +210,6 @@ func (b *batch) run() {
 		}
 		if _, lease := o.(*coordinationv1.Lease); lease || o.GetName() == "" {
 			continue
-		}
-		if m, ok := o.(*metav1.PartialObjectMetadata); ok {
-			m.Kind = t.kind
 		}
 		facts.Strip(o) // in place; it never fails
 		b.objects = append(b.objects, o)

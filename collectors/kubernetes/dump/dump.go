@@ -7,8 +7,8 @@
 // `kubectl cluster-info dump -A -o json --output-directory DIR` writes, with
 // the logs in it. Objects are decoded one at a time, so memory holds stripped
 // objects rather than text. What can't be read is said in warnings; what was
-// read before a file's damage is used. ConfigMaps are read without their data,
-// Secrets not at all.
+// read before a file's damage is used. Values of ConfigMaps are
+// bounded and what looks secret in them is hidden; Secrets are not read.
 //
 // It judges nothing and guesses nothing about what the dump doesn't show.
 package dump

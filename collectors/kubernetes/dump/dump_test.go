@@ -179,7 +179,7 @@ func TestRolloutOfADump(t *testing.T) {
 	}
 }
 
-// Data of ConfigMaps and Secrets is not read.
+// Data of Secrets is not read, and what looks secret in a ConfigMap is hidden.
 func TestSecretsStayOut(t *testing.T) {
 	r := stdin(t, `{"kind":"List","apiVersion":"v1","items":[
  {"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","namespace":"shop","creationTimestamp":"2026-01-02T10:00:00Z"},"data":{"password":"hunter2"}},

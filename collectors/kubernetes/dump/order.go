@@ -80,6 +80,7 @@ func rank(kind tapio.Kind) int {
 		tapio.KindResourceQuota, tapio.KindLimitRange, tapio.KindConfigMap, tapio.KindPersistentVolumeClaim,
 		tapio.KindDeployment, tapio.KindStatefulSet, tapio.KindDaemonSet, tapio.KindCronJob,
 		tapio.KindReplicaSet, tapio.KindJob, tapio.KindHPA, tapio.KindPDB, tapio.KindService,
+		tapio.KindNetworkPolicy, tapio.KindIngress, tapio.KindHTTPRoute,
 		tapio.KindPod, tapio.KindEndpointSlice,
 	}, kind)
 }

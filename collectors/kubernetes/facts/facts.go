@@ -23,9 +23,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -109,6 +111,16 @@ func Between(old, new runtime.Object, at time.Time, listed bool, related Related
 		tell(t, old, new, validatingWebhookState, nil)
 	case *admissionv1.MutatingWebhookConfiguration:
 		tell(t, old, new, mutatingWebhookState, nil)
+	case *networkingv1.NetworkPolicy:
+		tell(t, old, new, policyState, policyEvents)
+	case *networkingv1.Ingress:
+		tell(t, old, new, ingressState, ingressEvents)
+	case *unstructured.Unstructured:
+		if isRoute(old) && isRoute(new) {
+			tell(t, old, new, httpRouteState, nil)
+		}
+	case *corev1.ConfigMap:
+		tell(t, old, new, configValuesState, nil)
 	case *metav1.PartialObjectMetadata:
 		if isConfigMap(old) && isConfigMap(new) {
 			tell(t, old, new, configMapState, configMapEvents)

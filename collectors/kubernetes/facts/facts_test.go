@@ -200,12 +200,13 @@ func TestPodState(t *testing.T) {
 		Owner:  tapio.Entity{Kind: "ReplicaSet", Namespace: "default", Name: "crash-6b4df6bc57"},
 		Pod: &tapio.PodState{
 			Phase: "Running", Node: "node-1", Scheduled: true, ReadySince: time.Date(2026, 11, 23, 12, 40, 6, 0, time.UTC),
-			RestartPolicy: "Always", TemplateHash: "6b4df6bc57",
+			RestartPolicy: "Always", IP: "10.244.1.5", TemplateHash: "6b4df6bc57",
 			Containers: []tapio.ContainerState{{
 				Name: "app", Image: "testbed.local/busybox:1", Restarts: 4, State: "terminated", Reason: "Error", ExitCode: 1,
 				Since: time.Date(2026, 11, 23, 12, 40, 5, 0, time.UTC),
 			}},
 			References: []tapio.Entity{{Kind: "ServiceAccount", Namespace: "default", Name: "default"}},
+			Spec:       got.Pod.Spec, // TestPodSpec
 		},
 	}
 	if d := cmp.Diff(wanted, got); d != "" {

@@ -12,7 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/yairfalse/tapio"
@@ -34,6 +36,10 @@ func FuzzBetween(f *testing.F) {
 		func() runtime.Object { return new(corev1.Service) },
 		func() runtime.Object { return new(batchv1.Job) },
 		func() runtime.Object { return new(metav1.PartialObjectMetadata) },
+		func() runtime.Object { return new(networkingv1.NetworkPolicy) },
+		func() runtime.Object { return new(networkingv1.Ingress) },
+		func() runtime.Object { return new(unstructured.Unstructured) },
+		func() runtime.Object { return new(corev1.ConfigMap) },
 	}
 	for name, kind := range map[string]uint8{"crash": 0, "event": 1, "deployment": 3, "node": 6, "service": 8} {
 		data, err := os.ReadFile("testdata/" + name + ".json")
@@ -48,6 +54,15 @@ func FuzzBetween(f *testing.F) {
 			f.Add(kind+uint8(min(i, 1)), []byte(item), []byte(item), true)
 			f.Add(kind+uint8(min(i, 1)), []byte(`{"metadata":{"name":"x"}}`), []byte(item), false)
 		}
+	}
+	for kind, text := range map[uint8]string{
+		11: `{"metadata":{"name":"p"},"spec":{"podSelector":{},"egress":[{"to":[{"namespaceSelector":{}}],"ports":[{"port":53,"protocol":"UDP"}]}]}}`,
+		12: `{"metadata":{"name":"i"},"spec":{"rules":[{"http":{"paths":[{"path":"/","backend":{"service":{"name":"web","port":{"number":80}}}}]}}]}}`,
+		13: `{"apiVersion":"gateway.networking.k8s.io/v1","kind":"HTTPRoute","metadata":{"name":"r"},"spec":{"rules":[{"matches":[{"path":{"value":"/"}}],"backendRefs":[{"name":"web","port":80}]}]}}`,
+		14: `{"metadata":{"name":"c"},"data":{"url":"http://api:80"}}`,
+	} {
+		f.Add(kind, []byte(`{}`), []byte(text), true)
+		f.Add(kind, []byte(text), []byte(text), false)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, before, after []byte, listed bool) {
 		decode := func(data []byte) runtime.Object {

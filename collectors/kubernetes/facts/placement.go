@@ -223,17 +223,6 @@ func stripPlacement(from *corev1.PodSpec, to *corev1.PodSpec) {
 	to.TopologySpreadConstraints, to.SchedulingGates, to.SchedulerName = from.TopologySpreadConstraints, from.SchedulingGates, from.SchedulerName
 }
 
-// stripPorts keeps the ports of a container that it takes of its node.
-func stripPorts(in []corev1.ContainerPort) []corev1.ContainerPort {
-	var out []corev1.ContainerPort
-	for _, p := range in {
-		if p.HostPort != 0 {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // quantity writes an amount, or nothing where there is none.
 func quantity(list corev1.ResourceList, name corev1.ResourceName) string {
 	q, ok := list[name]

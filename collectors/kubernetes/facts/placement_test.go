@@ -56,7 +56,7 @@ func TestPlacement(t *testing.T) {
 	p.Spec.SchedulerName = corev1.DefaultSchedulerName
 	Strip(p)
 	got := Between(nil, p, at, true, nil)[0].State.Pod
-	got.Phase, got.RestartPolicy, got.Containers, got.References = "", "", nil, nil
+	got.Phase, got.RestartPolicy, got.Containers, got.References, got.Spec = "", "", nil, nil, nil
 	if d := cmp.Diff(&wanted, got); d != "" {
 		t.Errorf("pending (-want +got):\n%s", d)
 	}

@@ -21,9 +21,11 @@ func podState(p *corev1.Pod) tapio.State {
 		Scheduled:     p.Spec.NodeName != "",
 		Terminating:   p.DeletionTimestamp != nil,
 		RestartPolicy: string(p.Spec.RestartPolicy),
+		IP:            p.Status.PodIP,
 		TemplateHash:  templateHash(p.Labels),
 		Containers:    containerStates(p),
 		References:    references(p),
+		Spec:          podSpec(&p.Spec),
 	}
 	placed(s.Pod, p)
 	return s

@@ -12,7 +12,19 @@ import (
 
 func serviceState(s *corev1.Service) tapio.State {
 	out := base(tapio.KindService, s)
-	out.Service = &tapio.ServiceState{Type: string(s.Spec.Type), Selector: s.Spec.Selector}
+	out.Service = &tapio.ServiceState{
+		Type: string(s.Spec.Type), Selector: s.Spec.Selector, IP: s.Spec.ClusterIP, ExternalName: s.Spec.ExternalName,
+	}
+	for i := range head(s.Spec.Ports, maxPorts) {
+		p := &s.Spec.Ports[i]
+		target := p.TargetPort.String()
+		if target == "0" || target == "" {
+			target = number(p.Port)
+		}
+		out.Service.Ports = append(out.Service.Ports, tapio.ServicePort{
+			Name: p.Name, Port: p.Port, Target: target, Protocol: protocol(p.Protocol), NodePort: p.NodePort,
+		})
+	}
 	return out
 }
 
@@ -37,6 +49,11 @@ func sliceState(s *discoveryv1.EndpointSlice) tapio.State {
 		out.Endpoints.Backends = append(out.Endpoints.Backends, tapio.Endpoint{
 			Pod:   targetPod(e.TargetRef),
 			Ready: orDefault(c.Ready, true) && !orDefault(c.Terminating, false),
+		})
+	}
+	for _, p := range head(s.Ports, maxPorts) {
+		out.Endpoints.Ports = append(out.Endpoints.Ports, tapio.EndpointPort{
+			Name: orDefault(p.Name, ""), Port: orDefault(p.Port, 0), Protocol: string(orDefault(p.Protocol, "TCP")),
 		})
 	}
 	return out
@@ -77,6 +94,9 @@ func endpointsState(e *corev1.Endpoints) tapio.State {
 		}
 		for j := range e.Subsets[i].NotReadyAddresses {
 			out.Endpoints.Backends = append(out.Endpoints.Backends, tapio.Endpoint{Pod: targetPod(e.Subsets[i].NotReadyAddresses[j].TargetRef)})
+		}
+		for _, p := range head(e.Subsets[i].Ports, maxPorts) {
+			out.Endpoints.Ports = append(out.Endpoints.Ports, tapio.EndpointPort{Name: p.Name, Port: p.Port, Protocol: protocol(p.Protocol)})
 		}
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -33,8 +34,9 @@ const (
 
 // Strip reduces a client-go object to what Between needs, in place, before it
 // is cached: an informer's transform. Managed fields go, but who last edited
-// the object, and when, is kept in annotations of its own. Data of Secrets and
-// ConfigMaps and the last applied configuration are never kept. It is
+// the object, and when, is kept in annotations of its own. Data of Secrets
+// and the last applied configuration are never kept, and what looks like a
+// secret in a ConfigMap or a pod is hidden. It is
 // idempotent, never fails, and returns objects that it does not know as they
 // are.
 func Strip(obj any) (any, error) {
@@ -55,11 +57,11 @@ func Strip(obj any) (any, error) {
 	case *corev1.Namespace:
 		o.Spec, o.Status = corev1.NamespaceSpec{}, corev1.NamespaceStatus{}
 	case *corev1.ConfigMap:
-		o.Data, o.BinaryData = nil, nil
+		o.Data, o.BinaryData = configValues(o.Data), nil
 	case *corev1.Secret:
 		o.Data, o.StringData = nil, nil
 	case *corev1.Service:
-		o.Spec = corev1.ServiceSpec{Type: o.Spec.Type, Selector: o.Spec.Selector, Ports: o.Spec.Ports, ExternalName: o.Spec.ExternalName}
+		o.Spec = corev1.ServiceSpec{Type: o.Spec.Type, Selector: o.Spec.Selector, Ports: o.Spec.Ports, ExternalName: o.Spec.ExternalName, ClusterIP: o.Spec.ClusterIP}
 		o.Status = corev1.ServiceStatus{}
 	case *corev1.Endpoints:
 		stripEndpoints(o)
@@ -98,6 +100,8 @@ func Strip(obj any) (any, error) {
 		o.Status = autoscalingv2.HorizontalPodAutoscalerStatus{
 			CurrentReplicas: o.Status.CurrentReplicas, DesiredReplicas: o.Status.DesiredReplicas, Conditions: o.Status.Conditions,
 		}
+	case *networkingv1.Ingress:
+		o.Spec.TLS, o.Status = nil, networkingv1.IngressStatus{}
 	case *policyv1.PodDisruptionBudget:
 		o.Spec = policyv1.PodDisruptionBudgetSpec{Selector: o.Spec.Selector}
 		o.Status = policyv1.PodDisruptionBudgetStatus{

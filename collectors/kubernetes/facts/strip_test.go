@@ -68,8 +68,9 @@ func TestStripDropsSecrets(t *testing.T) {
 	meta := metav1.ObjectMeta{Name: "x", Namespace: "shop", Annotations: map[string]string{annotationApplied: "hunter2", "tapio.dev/team": "a"}}
 	for _, o := range []runtime.Object{
 		&corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{"p": []byte("hunter2")}, StringData: map[string]string{"p": "hunter2"}},
-		&corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"p": "hunter2"}, BinaryData: map[string][]byte{"p": []byte("hunter2")}},
-		&corev1.Pod{ObjectMeta: meta, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Args: []string{"--password=hunter2"}, Env: []corev1.EnvVar{{Name: "P", Value: "hunter2"}}}}}},
+		&corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"db.password": "hunter2"}, BinaryData: map[string][]byte{"p": []byte("hunter2")}},
+		&corev1.Pod{ObjectMeta: meta, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Args: []string{"--password=hunter2", "--token", "hunter2"}, Env: []corev1.EnvVar{{Name: "DB_PASSWORD", Value: "hunter2"}, {Name: "DB", Value: "postgres://app:hunter2@db/shop"}},
+			LivenessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{HTTPHeaders: []corev1.HTTPHeader{{Name: "Authorization", Value: "hunter2"}}}}}}}}},
 	} {
 		Strip(o)
 		data, err := json.Marshal(o)
@@ -91,9 +92,9 @@ func TestStripOfWhatIsNoObject(t *testing.T) {
 			t.Errorf("Strip(%v) = %v, %v", o, got, err)
 		}
 	}
-	gone := cache.DeletedFinalStateUnknown{Key: "a/b", Obj: &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Data: map[string]string{"k": "v"}}}
+	gone := cache.DeletedFinalStateUnknown{Key: "a/b", Obj: &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Data: map[string]string{"password": "v"}}}
 	got, err := Strip(gone)
-	if err != nil || got.(cache.DeletedFinalStateUnknown).Obj.(*corev1.ConfigMap).Data != nil {
+	if err != nil || got.(cache.DeletedFinalStateUnknown).Obj.(*corev1.ConfigMap).Data["password"] == "v" {
 		t.Errorf("a deleted object of unknown state is not stripped: %v, %v", got, err)
 	}
 }

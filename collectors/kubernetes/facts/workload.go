@@ -133,6 +133,9 @@ func cronJobState(c *batchv1.CronJob) tapio.State {
 func withTemplate(s tapio.State, t *corev1.PodTemplateSpec) tapio.State {
 	s.Workload.TemplateLabels = t.Labels
 	s.Workload.TemplateAnnotations = routing(t.Annotations)
+	if s.Owner.IsZero() && len(t.Spec.Containers) > 0 {
+		s.Workload.Spec = podSpec(&t.Spec)
+	}
 	return s
 }
 

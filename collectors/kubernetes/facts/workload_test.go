@@ -236,6 +236,10 @@ func TestDeploymentState(t *testing.T) {
 		Replicas:   tapio.ReplicaStatus{Desired: 3, Current: 3, Updated: 3},
 		Generation: d.Generation, Observed: d.Generation, Revision: "5", Strategy: "RollingUpdate",
 		TemplateLabels: map[string]string{"app": "web"},
+		Spec:           s.Workload.Spec, // TestPodSpec
+	}
+	if s.Workload.Spec.Container("web") == nil {
+		t.Error("the template's spec is not told")
 	}
 	if d := cmp.Diff(wanted, s.Workload); d != "" {
 		t.Errorf("state (-want +got):\n%s", d)
