@@ -101,7 +101,11 @@ const killGrace = 90 * time.Second
 func follows(ev *tapio.Event, g *diagnosis.Finding) bool {
 	for _, k := range g.Evidence {
 		same := k.Entity.Object() == ev.Entity.Object() && (k.Entity.Container == ev.Entity.Container || k.Entity.Container == "")
-		if d := ev.Time.Sub(k.Time); same && d >= -5*time.Second && d <= killGrace {
+		from := k.Time
+		if t, err := time.Parse(time.RFC3339, k.Attrs[tapio.AttrFirstSeen]); err == nil && k.Count > 1 {
+			from = t // a repeated Kubernetes Event stands for all of its times
+		}
+		if same && ev.Time.Sub(from) >= -5*time.Second && ev.Time.Sub(k.Time) <= killGrace {
 			return true
 		}
 	}
@@ -109,21 +113,24 @@ func follows(ev *tapio.Event, g *diagnosis.Finding) bool {
 }
 
 // overtaken reports whether everything the finding rests on has moved past it,
-// while a newer finding has not.
+// while another finding has not: a newer one, or any where this one was only
+// found in a listing, which shows what lingers beside what is.
 func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, against map[*diagnosis.Finding]string) bool {
-	newer := false
-	for _, g := range all {
-		newer = newer || g != f && against[g] == "" && g.Last.After(f.Last) && !g.Template.IsSymptom()
-	}
-	if !newer {
+	if !e.passed(f) {
 		return false
 	}
-	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && e.holds(ev) {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(all, func(g *diagnosis.Finding) bool {
+		return g != f && against[g] == "" && !g.Template.IsSymptom() && (g.Last.After(f.Last) || onlyListed(f) && !e.passed(g))
+	})
+}
+
+// onlyListed reports whether all that the finding must see was found in a
+// listing.
+func onlyListed(f *diagnosis.Finding) bool {
+	return !slices.ContainsFunc(f.Evidence, func(ev *tapio.Event) bool {
+		_, asked := f.Template.Requires(ev.Type)
+		return asked && !ev.Listed
+	})
 }
 
 // starting reports whether the finding rests on pods alone that may be slow to
@@ -149,28 +156,6 @@ func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
 	}
 	s := e.graph.State(ev.Entity)
 	return e.graph.Exists(ev.Entity) && s.Pod != nil && !s.Pod.Ready && !e.graph.Starting(ev.Entity, e.now, grace)
-}
-
-// holds reports whether what the event says may still be so.
-func (e *Engine) holds(ev *tapio.Event) bool {
-	if ev.Entity.Kind != tapio.KindPod {
-		return true
-	}
-	if !e.graph.Exists(ev.Entity) {
-		return false
-	}
-	p := e.graph.State(ev.Entity).Pod
-	switch ev.Type {
-	case tapio.PodUnschedulable:
-		return p != nil && !p.Scheduled
-	case tapio.ContainerWaiting:
-		for _, c := range p.Containers {
-			if c.Name == ev.Entity.Container {
-				return c.State == "waiting"
-			}
-		}
-	}
-	return true
 }
 
 // evidenceIDs names the cited evidence of what the finding must see.

@@ -340,8 +340,12 @@ func told(ev *tapio.Event) bool {
 }
 
 // expected reports whether the event is part of something that was asked for:
-// the end of a pod that is being deleted, or of a job's try.
+// the end of a pod that is being deleted, or of a job's try. What is about an
+// object that was replaced since is no evidence either.
 func (e *Engine) expected(ev *tapio.Event) bool {
+	if e.isOld(ev) {
+		return true
+	}
 	switch ev.Type {
 	case tapio.ContainerExit:
 		if ev.Attrs[tapio.AttrTerminating] == "true" {

@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/engine/diagnosis"
+)
+
+// exitMemory is how long the end of a run says something about a container
+// that has run since.
+const exitMemory = 10 * time.Minute
+
+// isOld reports whether an event that was found in a listing is about another
+// object than the one that bears the name now: one of an earlier experiment,
+// or the pod that a StatefulSet has replaced since. The events of a static pod
+// bear a UID of their own.
+func (e *Engine) isOld(ev *tapio.Event) bool {
+	if !ev.Listed {
+		return false
+	}
+	s := e.graph.State(ev.Entity)
+	if s == nil || s.Owner.Kind == tapio.KindNode {
+		return false
+	}
+	uid := ev.Attrs[tapio.AttrUID]
+	if uid != "" && s.UID != "" && uid != s.UID {
+		return true
+	}
+	return !s.Created.IsZero() && s.Pod != nil && ev.Time.Before(s.Created.Add(-time.Minute))
+}
+
+// passed reports whether everything the finding must see is over: the pod has
+// its node, the volume is mounted, the controller makes its pods again.
+func (e *Engine) passed(f *diagnosis.Finding) bool {
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); asked && e.holds(ev) {
+			return false
+		}
+	}
+	return true
+}
+
+// holds reports whether what the event says may still be so.
+func (e *Engine) holds(ev *tapio.Event) bool {
+	s := e.graph.State(ev.Entity)
+	switch ev.Entity.Kind {
+	case tapio.KindPod:
+		return e.graph.Exists(ev.Entity) && s.Pod != nil && e.holdsOfPod(ev, s.Pod)
+	case tapio.KindPersistentVolumeClaim:
+		return s == nil || s.Claim == nil || s.Claim.Phase != "Bound" || ev.Type != tapio.KubernetesEvent
+	case tapio.KindNode:
+		if ev.Type == tapio.NodeNotReady && ev.Listed {
+			return s == nil || s.Node == nil || s.Node.Ready != "True"
+		}
+	}
+	if ev.Type == tapio.KubernetesEvent && ev.Reason == "FailedCreate" || ev.Type == tapio.ReplicaFailure {
+		return s == nil || s.Workload == nil || !e.graph.Exists(ev.Entity) || s.Workload.ReplicaFailure != "" || s.Workload.Replicas.Current < s.Workload.Replicas.Desired
+	}
+	return true
+}
+
+// holdsOfPod is holds for the event of a pod that exists.
+func (e *Engine) holdsOfPod(ev *tapio.Event, p *tapio.PodState) bool {
+	c := containerNamed(p, ev.Entity.Container)
+	switch ev.Type {
+	case tapio.PodUnschedulable:
+		return !p.Scheduled
+	case tapio.PodNotReady:
+		return !p.Ready
+	case tapio.ContainerWaiting:
+		return c == nil || c.State == "waiting"
+	case tapio.ContainerExit:
+		if c == nil || c.State != "running" {
+			return true
+		}
+		run := time.Duration(0)
+		if started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt]); err == nil {
+			run = ev.Time.Sub(started)
+		}
+		return e.now.Sub(ev.Time) <= max(exitMemory, 2*run)
+	case tapio.KubernetesEvent:
+		return e.eventHolds(ev, p, c)
+	}
+	return true
+}
+
+// eventHolds is holdsOfPod for a Kubernetes Event, of the named container
+// where it names one.
+func (e *Engine) eventHolds(ev *tapio.Event, p *tapio.PodState, c *tapio.ContainerState) bool {
+	switch ev.Reason {
+	case "FailedScheduling":
+		return !p.Scheduled
+	case "Unhealthy":
+		return !p.Ready || e.now.Sub(ev.Time) <= exitMemory
+	case "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox", "NetworkNotReady":
+		for _, c := range p.Containers {
+			if c.State == "running" || c.State == "terminated" && c.Since.After(ev.Time) {
+				return false
+			}
+		}
+	case "Failed", "InspectFailed", "ErrImageNeverPull":
+		return c == nil || c.State != "running" || c.Since.Before(ev.Time)
+	}
+	return true
+}
+
+func containerNamed(p *tapio.PodState, name string) *tapio.ContainerState {
+	for i := range p.Containers {
+		if p.Containers[i].Name == name {
+			return &p.Containers[i]
+		}
+	}
+	return nil
+}
