@@ -315,10 +315,13 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 		return nil
 	}
 	e.keepRecent(ev)
-	if !matters || e.expected(ev) {
-		return e.follow(ev)
-	}
 	var out []tapio.Story
+	for _, said := range e.appErrors(ev) {
+		out = append(out, e.observeEvent(said)...)
+	}
+	if !matters || e.expected(ev) {
+		return append(out, e.follow(ev)...)
+	}
 	for _, f := range e.matcher.Observe(ev, e.weight(ev), func(subject string) []tapio.Entity { return e.subjects(ev, subject) }) {
 		e.attach(f, ev)
 	}
@@ -454,7 +457,7 @@ func (inc *incident) addGap(g tapio.Gap) bool {
 
 // keepRecent remembers changes and effects for stories that begin later.
 func (e *Engine) keepRecent(ev *tapio.Event) {
-	if !told(ev) {
+	if !told(ev) || ev.Type == tapio.ContainerLog {
 		return
 	}
 	list := append(e.recent[ev.Entity], ev)

@@ -264,7 +264,7 @@ func parseEntity(s string) (tapio.Entity, error) {
 func event(at time.Time, typ tapio.EventType, entity tapio.Entity, o options) *tapio.Event {
 	ev := &tapio.Event{
 		Time: at, Seen: at, Source: tapio.SourceKubernetes, Type: typ, Severity: tapio.SeverityMedium, Entity: entity,
-		Reason: o["reason"], Message: o["message"], Count: int(o.int("count", 0)), Listed: o["listed"] == "true",
+		Reason: o["reason"], Message: strings.ReplaceAll(o["message"], `\n`, "\n"), Count: int(o.int("count", 0)), Listed: o["listed"] == "true",
 		Attrs: map[string]string{},
 	}
 	if ago, err := time.ParseDuration(o["ago"]); err == nil {
@@ -378,6 +378,6 @@ func podState(at time.Time, o options) *tapio.PodState {
 		Scheduled: o["node"] != "", Terminating: o["terminating"] == "true", RestartPolicy: o.get("restart", "Always"), TemplateHash: o["hash"],
 	}
 	name, st, _ := strings.Cut(o.get("container", "app:running"), ":")
-	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at}}
+	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at, Ready: p.Ready, Restarts: o.int("restarts", 0), Image: o["image"]}}
 	return p
 }

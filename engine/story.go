@@ -176,7 +176,7 @@ func (e *Engine) checked(inc *incident) []string {
 			continue
 		}
 		for _, typ := range c.Types() {
-			if _, asked := inc.chosen.Template.Requires(typ); asked {
+			if _, asked := inc.chosen.Template.Requires(typ); asked || typ == tapio.AppError && inc.heard {
 				out = append(out, t.Check)
 				break
 			}
@@ -199,6 +199,9 @@ func (e *Engine) relatedServices(inc *incident) []string {
 				set[svc.Namespace+"/"+svc.Name] = true
 			}
 		}
+	}
+	if svc := inc.chosen.Facts[tapio.FactObject]; inc.chosen.Facts[tapio.FactKind] == string(tapio.KindService) && says(inc.chosen) {
+		set[svc] = true // whom it calls
 	}
 	for _, svc := range inc.last.RelatedServices {
 		set[svc] = true // it was, even if it or its pods are gone now

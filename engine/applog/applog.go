@@ -58,6 +58,7 @@ type Error struct {
 	// Host and Port are the peer's, as the log names it; User and Database what
 	// the client asked it for. Of a name that does not resolve, Host is the name.
 	Host, Port, User, Database string
+	System                     string // what kind of peer it is: "MySQL"
 	Path                       string // file or folder
 	Name                       string // missing module, setting, file or database
 	// Verb, Resource and Account are of a refusal by the API server; Resource
@@ -109,7 +110,7 @@ func Read(text string) Report {
 			}
 			out.Newest = r.time
 		}
-		said := strings.Join(r.lines, "\n")
+		said := string(rune('0'+r.level)) + strings.Join(r.lines, "\n")
 		e, ok := judged[said] // programs repeat themselves
 		if !ok {
 			e = r.classify()

@@ -1,7 +1,6 @@
 package applog
 
 import (
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -128,6 +127,7 @@ func (r *record) classify() Error {
 	}
 	if best.Class.ofPeer() || best.Class == NoDatabase {
 		r.findPeer(&best, peer)
+		best.System = systemOf(&best, r.lines)
 	}
 	best.Line = bound(strings.TrimSpace(best.Line))
 	best.After = 0
@@ -170,7 +170,7 @@ func (e *Error) fill(names, values []string) {
 // known counts what a rule extracted. A name says more than an address.
 func (e *Error) known() int {
 	n := 0
-	if _, err := netip.ParseAddr(e.Host); e.Host != "" && err != nil {
+	if e.Host != "" && !isAddress(e.Host) {
 		n++
 	}
 	for _, s := range []string{e.Host, e.Port, e.User, e.Database, e.Path, e.Name, e.Verb} {
@@ -288,9 +288,7 @@ func (e *Error) offer(host, port string) bool {
 		return true
 	case e.Class != NameNotFound:
 		// A name is worth more than the address that it stands for.
-		_, isAddress := netip.ParseAddr(e.Host)
-		_, isToo := netip.ParseAddr(host)
-		if isAddress == nil && isToo != nil && (port == "" || e.Port == "" || port == e.Port) {
+		if isAddress(e.Host) && !isAddress(host) && (port == "" || e.Port == "" || port == e.Port) {
 			e.Host = host
 			if e.Port == "" {
 				e.Port = port
@@ -300,6 +298,12 @@ func (e *Error) offer(host, port string) bool {
 	}
 	return false
 }
+
+// address matches an IPv4 address, and every IPv6 one.
+var address = regexp.MustCompile(`^(?:\d{1,3}\.){3}\d{1,3}$|:`)
+
+// isAddress reports whether a host is an address and no name.
+func isAddress(host string) bool { return address.MatchString(host) }
 
 func bound(line string) string {
 	if len(line) <= maxLine {
