@@ -108,6 +108,8 @@ const (
 	AttrKind         = "kind"          // kind of the object at fault
 	AttrObject       = "object"        // its name; namespace/name where it is in another namespace
 	AttrDetail       = "detail"        // what was compared, in words that follow "that is to say"
+	AttrTaint        = "taint"         // key=value of a taint
+	AttrStanding     = "standing"      // of a derived event: how sure it is, where that is less than its template says
 	AttrRelated      = "related"       // Kind/namespace/name of the other object of a Kubernetes Event
 	AttrUID          = "uid"           // UID of the object, where it has one
 	AttrPeerService  = "peer_service"  // namespace/name of the Service that the entity called in vain

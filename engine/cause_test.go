@@ -57,7 +57,7 @@ func TestCauseOfMessages(t *testing.T) {
 		{"quota", tapio.KubernetesEvent, "FailedCreate", `Error creating: pods "web-1-x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0`, tapio.CauseQuota, object(tapio.KindResourceQuota, "small")},
 		{"quota asks for limits", tapio.ReplicaFailure, "FailedCreate", `pods "web-1-x" is forbidden: failed quota: small: must specify limits.cpu for: app`, tapio.CauseQuota, object(tapio.KindResourceQuota, "small")},
 		{"limit too low for a sandbox", tapio.KubernetesEvent, "FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: container init was OOM-killed (memory limit too low?)`, tapio.CauseOOMLimit, web},
-		{"refused for another reason", tapio.KubernetesEvent, "FailedCreate", `Error creating: pods "web-1-x" is forbidden: violates PodSecurity "restricted:latest"`, tapio.CauseUnknown, web},
+		{"refused for another reason", tapio.KubernetesEvent, "FailedCreate", `Error creating: pods "web-1-x" is forbidden: unable to validate against any security context constraint`, tapio.CauseUnknown, web},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,6 +35,7 @@ const (
 const (
 	deploymentWindow = 10 * time.Minute // a change this long before the onset may be its trigger
 	eventMemory      = 2 * time.Hour    // events are recognized as the same for this long: Kubernetes keeps its own for 1 h
+	scaleUpPatience  = 5 * time.Minute  // a node that the autoscaler asked for has this long to take its pods
 	scopeSettle      = 30 * time.Second // growth of a story younger than this is no news
 	maxTicks         = 600              // evaluations made up for after a pause, one a second
 	growthInterval   = 15 * time.Second // growth without news makes at most one revision in this time
@@ -85,8 +86,13 @@ type Engine struct {
 	recent   map[tapio.Entity][]*tapio.Event
 	seen     map[string]time.Time
 	services map[tapio.Entity]time.Time // Services to look at, and when
-	past     map[tapio.Entity][]pastStory
-	gaps     []tapio.Gap
+	blocked  map[tapio.Entity]blocked   // pods to look at, and when
+	drains   map[string]*drain          // cordoned nodes
+	judged   map[tapio.Entity]judged    // verdicts on workloads' pods that were given lately
+	// What was last said of pods without a node and of claims without a volume.
+	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
+	past                   map[tapio.Entity][]pastStory
+	gaps                   []tapio.Gap
 
 	now        time.Time // newest time seen
 	next       time.Time // when to evaluate next
@@ -158,7 +164,13 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		recent:    map[tapio.Entity][]*tapio.Event{},
 		seen:      map[string]time.Time{},
 		services:  map[tapio.Entity]time.Time{},
-		past:      map[tapio.Entity][]pastStory{},
+		blocked:   map[tapio.Entity]blocked{},
+		drains:    map[string]*drain{},
+		judged:    map[tapio.Entity]judged{},
+
+		unscheduled: map[tapio.Entity]*tapio.Event{},
+		claimSaid:   map[tapio.Entity]*tapio.Event{},
+		past:        map[tapio.Entity][]pastStory{},
 	}
 }
 
@@ -188,6 +200,8 @@ func (e *Engine) Tick(now time.Time) []tapio.Story { return e.advance(now) }
 func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.advance(now)
 	e.checkServices(e.now.Add(time.Hour))
+	e.checkBlocked(e.now.Add(time.Hour))
+	e.checkDrains(e.now.Add(time.Hour))
 	e.reconcile(true)
 	var out []tapio.Story
 	for _, inc := range e.live {
@@ -228,7 +242,7 @@ func (e *Engine) advance(now time.Time) []tapio.Story {
 	for !e.next.After(now) {
 		at := e.next
 		e.next = at.Add(time.Second)
-		if len(e.live) == 0 && len(e.services) == 0 {
+		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 {
 			// Nothing can change until something is observed.
 			e.next = now.Truncate(time.Second).Add(time.Second)
 			break
@@ -257,6 +271,21 @@ func (e *Engine) tidy(now time.Time) {
 			delete(e.recent, entity)
 		}
 	}
+	for pod := range e.unscheduled {
+		if s := e.graph.State(pod); s == nil || !e.graph.Exists(pod) || s.Pod == nil || s.Pod.Scheduled {
+			delete(e.unscheduled, pod)
+		}
+	}
+	for claim, ev := range e.claimSaid {
+		if now.Sub(ev.Time) > time.Hour && now.Sub(ev.Seen) > time.Hour {
+			delete(e.claimSaid, claim)
+		}
+	}
+	for workload, j := range e.judged {
+		if now.Sub(j.at) > verdictFor {
+			delete(e.judged, workload)
+		}
+	}
 	n := 0
 	for n < len(e.gaps) && now.Sub(e.gaps[n].To) > time.Hour {
 		n++
@@ -266,6 +295,9 @@ func (e *Engine) tidy(now time.Time) {
 
 func (e *Engine) observeState(s *tapio.State) {
 	old := e.graph.Apply(s, e.now)
+	if s.Entity.Kind == tapio.KindNode {
+		e.noteCordon(s)
+	}
 	switch {
 	case s.Deleted:
 	case s.Service != nil && (old == nil || old.Service == nil || !equalLabels(old.Service.Selector, s.Service.Selector)):
@@ -307,6 +339,7 @@ func (e *Engine) forgetHalf() {
 }
 
 func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
+	e.noteDrain(ev)
 	matters := e.matcher.Relevant(ev.Type)
 	if !matters && !told(ev) {
 		return nil
@@ -315,13 +348,11 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 		return nil
 	}
 	e.keepRecent(ev)
-	var out []tapio.Story
-	for _, said := range e.appErrors(ev) {
-		out = append(out, e.observeEvent(said)...)
-	}
+	out := e.refused(ev)
 	if !matters || e.expected(ev) {
 		return append(out, e.follow(ev)...)
 	}
+	e.noteBlocked(ev)
 	for _, f := range e.matcher.Observe(ev, e.weight(ev), func(subject string) []tapio.Entity { return e.subjects(ev, subject) }) {
 		e.attach(f, ev)
 	}
@@ -386,36 +417,6 @@ func (e *Engine) weight(ev *tapio.Event) int {
 	return 1
 }
 
-// subjects names what the event's entity leads to.
-func (e *Engine) subjects(ev *tapio.Event, sort string) []tapio.Entity {
-	entity := ev.Entity.Object()
-	isPod := entity.Kind == tapio.KindPod
-	switch sort {
-	case "workload":
-		if isPod || entity.Kind.IsWorkload() {
-			return []tapio.Entity{e.graph.Workload(entity)}
-		}
-	case "node":
-		if entity.Kind == tapio.KindNode {
-			return []tapio.Entity{entity}
-		}
-		if n := e.graph.Node(entity); isPod && !n.IsZero() {
-			return []tapio.Entity{n}
-		}
-		if n := ev.Attrs[tapio.AttrNode]; isPod && n != "" {
-			return []tapio.Entity{{Kind: tapio.KindNode, Name: n}}
-		}
-	case "service":
-		if entity.Kind == tapio.KindService {
-			return []tapio.Entity{entity}
-		}
-		if isPod || entity.Kind.IsWorkload() {
-			return e.graph.ServicesOf(entity)
-		}
-	}
-	return nil
-}
-
 func (e *Engine) observeGap(g tapio.Gap) []tapio.Story {
 	e.gaps = append(e.gaps, g)
 	if len(e.gaps) > maxGaps {
@@ -457,7 +458,7 @@ func (inc *incident) addGap(g tapio.Gap) bool {
 
 // keepRecent remembers changes and effects for stories that begin later.
 func (e *Engine) keepRecent(ev *tapio.Event) {
-	if !told(ev) || ev.Type == tapio.ContainerLog {
+	if !told(ev) {
 		return
 	}
 	list := append(e.recent[ev.Entity], ev)

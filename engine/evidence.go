@@ -54,7 +54,7 @@ func (e *Engine) holds(ev *tapio.Event) bool {
 			return s == nil || s.Node == nil || s.Node.Ready != "True"
 		}
 	}
-	if ev.Type == tapio.KubernetesEvent && ev.Reason == "FailedCreate" || ev.Type == tapio.ReplicaFailure {
+	if ev.Type == tapio.KubernetesEvent && ev.Reason == "FailedCreate" || ev.Type == tapio.ReplicaFailure || ev.Type == tapio.PodsRefused {
 		return s == nil || s.Workload == nil || !e.graph.Exists(ev.Entity) || s.Workload.ReplicaFailure != "" || s.Workload.Replicas.Current < s.Workload.Replicas.Desired
 	}
 	return true
@@ -66,6 +66,8 @@ func (e *Engine) holdsOfPod(ev *tapio.Event, p *tapio.PodState) bool {
 	switch ev.Type {
 	case tapio.PodUnschedulable:
 		return !p.Scheduled
+	case tapio.PodBlocked:
+		return !hasStarted(p)
 	case tapio.PodNotReady:
 		return !p.Ready
 	case tapio.ContainerWaiting:

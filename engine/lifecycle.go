@@ -13,6 +13,8 @@ import (
 // evaluate looks at every live incident at one moment.
 func (e *Engine) evaluate(at time.Time) []tapio.Story {
 	out := e.checkServices(at)
+	out = append(out, e.checkBlocked(at)...)
+	out = append(out, e.checkDrains(at)...)
 	out = append(out, e.reconcile(false)...)
 	keep := e.live[:0:0]
 	for _, inc := range e.live {
@@ -53,7 +55,7 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 		inc.lastBad = maxTime(inc.lastBad, at)
 	}
 	if !e.failing(inc, false) {
-		if at.Sub(inc.lastBad) >= e.quiet(inc) {
+		if at.Sub(inc.lastBad) >= e.quiet(inc) && !e.graph.Unfinished(inc.subject) {
 			e.matcher.Drop(inc.subject)
 			return nil, false
 		}

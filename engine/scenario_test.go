@@ -146,9 +146,14 @@ func parseScript(t *testing.T, script []byte) []scriptLine {
 func split(line string) ([]string, error) {
 	var words []string
 	var word strings.Builder
-	in, has := false, false
+	in, has, literal := false, false, false
 	for _, r := range line {
 		switch {
+		case literal:
+			word.WriteRune(r)
+			literal = false
+		case r == '\\':
+			literal = true
 		case r == '"':
 			in, has = !in, true
 		case r == '#' && !in && !has:
@@ -264,7 +269,7 @@ func parseEntity(s string) (tapio.Entity, error) {
 func event(at time.Time, typ tapio.EventType, entity tapio.Entity, o options) *tapio.Event {
 	ev := &tapio.Event{
 		Time: at, Seen: at, Source: tapio.SourceKubernetes, Type: typ, Severity: tapio.SeverityMedium, Entity: entity,
-		Reason: o["reason"], Message: strings.ReplaceAll(o["message"], `\n`, "\n"), Count: int(o.int("count", 0)), Listed: o["listed"] == "true",
+		Reason: o["reason"], Message: o["message"], Count: int(o.int("count", 0)), Listed: o["listed"] == "true",
 		Attrs: map[string]string{},
 	}
 	if ago, err := time.ParseDuration(o["ago"]); err == nil {
@@ -325,12 +330,16 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 		kind, n, _ := strings.Cut(owner, "/")
 		s.Owner = tapio.Entity{Kind: tapio.Kind(kind), Namespace: ns, Name: n}
 	}
+	if clusterState(s, what, o) {
+		return s, nil
+	}
 	switch what {
 	case "namespace":
 		s.Entity.Kind = tapio.KindNamespace
 	case "node":
 		s.Entity.Kind = tapio.KindNode
 		s.Node = &tapio.NodeState{Ready: o.get("ready", "True"), Reason: o["reason"]}
+		room(at, s.Node, o)
 		if p := o["problems"]; p != "" {
 			s.Node.Problems = strings.Split(p, ",")
 		}
@@ -344,6 +353,7 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 			kind, n, _ := strings.Cut(refs, "/")
 			s.Pod.References = []tapio.Entity{{Kind: tapio.Kind(kind), Namespace: ns, Name: n}}
 		}
+		asks(s.Pod, ns, o)
 	case "service":
 		s.Entity.Kind = tapio.KindService
 		s.Service = &tapio.ServiceState{Type: "ClusterIP", Selector: labels(o["selector"])}
@@ -368,6 +378,9 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 			Stuck: o["stuck"] == "true", Failed: o["failed"] == "true", Complete: o["complete"] == "true",
 			TemplateLabels: labels(o["labels"]),
 		}
+		if last, err := time.ParseDuration(o["last"]); err == nil {
+			s.Workload.LastSchedule = at.Add(-last)
+		}
 	}
 	return s, nil
 }
@@ -378,6 +391,6 @@ func podState(at time.Time, o options) *tapio.PodState {
 		Scheduled: o["node"] != "", Terminating: o["terminating"] == "true", RestartPolicy: o.get("restart", "Always"), TemplateHash: o["hash"],
 	}
 	name, st, _ := strings.Cut(o.get("container", "app:running"), ":")
-	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at, Ready: p.Ready, Restarts: o.int("restarts", 0), Image: o["image"]}}
+	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at}}
 	return p
 }

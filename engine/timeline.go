@@ -292,7 +292,6 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 		}
 		switch ev.Type {
 		case tapio.ContainerLog:
-			inc.heard = true
 			e.learn(inc, ev)
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
@@ -301,7 +300,7 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 				e.record(inc, ev, tapio.RoleRecovery)
 			}
 		case tapio.KubernetesEvent: // the autoscaler is at work
-			inc.patience = e.now.Add(5 * time.Minute)
+			inc.patience = e.now.Add(scaleUpPatience)
 		default:
 			if !ev.Time.After(inc.onset.Add(triggerSlack)) {
 				e.findTrigger(inc)
@@ -336,7 +335,7 @@ func (e *Engine) concerns(inc *incident, ev *tapio.Event) bool {
 // learn takes in the log lines that were wanted. A log is judged together with
 // an exit of the incident's own containers only.
 func (e *Engine) learn(inc *incident, ev *tapio.Event) {
-	if _, asked := inc.chosen.Template.Requires(tapio.ContainerExit); !asked && !inc.isAbout(tapio.AppError) {
+	if _, asked := inc.chosen.Template.Requires(tapio.ContainerExit); !asked {
 		return
 	}
 	e.record(inc, ev, tapio.RoleSymptom)
@@ -350,17 +349,6 @@ func (e *Engine) learn(inc *incident, ev *tapio.Event) {
 	if first && inc.status == tapio.StatusOpen {
 		inc.addNews(tapio.News{Kind: tapio.NewsLog, Time: ev.Time, Now: line, Evidence: []string{ev.ID}})
 	}
-}
-
-// isAbout reports whether a finding of the incident rests on events of the
-// type.
-func (inc *incident) isAbout(typ tapio.EventType) bool {
-	for _, f := range inc.findings {
-		if _, asked := f.Template.Requires(typ); asked {
-			return true
-		}
-	}
-	return false
 }
 
 // restoreData gives timeline data back the type it had before it was stored.

@@ -51,7 +51,7 @@ func (e *Engine) couldTrigger(inc *incident, ev *tapio.Event) bool {
 	case tapio.ServiceChanged, tapio.QuotaChanged:
 		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
 	case tapio.NodeCordoned:
-		return ev.Entity == inc.subject
+		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
 	}
 	return false
 }

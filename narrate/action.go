@@ -189,8 +189,12 @@ func liesIn(cause tapio.Cause, container string, cs []tapio.Change) bool {
 		fields = imageFields
 	case strings.HasPrefix(code, "sched."):
 		fields = schedulingFields
-	case cause == tapio.CauseQuota:
+	case cause == tapio.CauseQuota, cause == tapio.CauseLimitRange:
 		fields = resourceFields
+	case strings.HasPrefix(code, "storage."):
+		fields = volumeFields
+	case cause == tapio.CausePodSecurity, cause == tapio.CauseServiceAccountMissing:
+		fields = identityFields
 	case cause == tapio.CauseSelectorMismatch:
 		fields = labelFields
 	case cause == tapio.CauseRolloutStuck, cause == tapio.CauseNoReadyEndpoints, cause == tapio.CauseUnknown:
@@ -207,6 +211,8 @@ var (
 	imageFields      = regexp.MustCompile(`(?i)image|serviceAccount`)
 	schedulingFields = regexp.MustCompile(`(?i)resources|nodeSelector|nodeName|affinity|tolerations|topologySpread|volume`)
 	resourceFields   = regexp.MustCompile(`(?i)resources|containers\[[^\]]*\]$`)
+	volumeFields     = regexp.MustCompile(`(?i)volume`)
+	identityFields   = regexp.MustCompile(`(?i)securityContext|serviceAccount|host|capabilit|volume`)
 	labelFields      = regexp.MustCompile(`(?i)label`)
 )
 

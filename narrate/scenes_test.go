@@ -114,24 +114,24 @@ func scenes() []scene {
 		scope:  tapio.Scope{PodsDown: 4, PodsWanted: 11, WorstDown: 4, Workloads: 3}, pods: podNames,
 	}, {
 		template: "sched-insufficient-cpu", subject: checkout, trigger: &tapio.Trigger{Manager: "kubectl-scale"},
-		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactMessage, "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.", tapio.FactDetail, "0/3 nodes are available: 3 Insufficient cpu"),
+		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactMessage, "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.", tapio.FactSaid, "3 Insufficient cpu"),
 		events: []tapio.StoryEvent{as(tapio.RoleTrigger, changed(ev(-2, tapio.WorkloadScaled, checkout, tapio.AttrManager, "kubectl-scale"), "replicas", "3", "6")), repeated(3, 120, ev(0, tapio.PodUnschedulable, pod1, "message", "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod."))},
 		after:  []tapio.StoryEvent{as(tapio.RoleChange, changed(ev(590, tapio.WorkloadScaled, checkout, tapio.AttrManager, "kubectl-scale"), "replicas", "6", "3"))},
 		scope:  tapio.Scope{PodsDown: 3, PodsWanted: 6, WorstDown: 3, Workloads: 1}, pods: podNames,
 	}, {
 		template: "sched-insufficient-memory", subject: checkout, trigger: byKubectl,
-		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactDetail, "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient memory"),
+		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactSaid, "1 node(s) were unschedulable, 2 Insufficient memory"),
 		events: []tapio.StoryEvent{rolled("containers[app].resources.requests.memory", "1Gi", "100Gi"), ev(0, tapio.PodUnschedulable, pod1, "message", "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient memory.")},
 		after:  back("containers[app].resources.requests.memory", "100Gi", "1Gi"),
 		scope:  some, pods: podNames[:1],
 	}, {
 		template: "sched-taint", subject: checkout,
-		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactTaint, "dedicated: batch", tapio.FactDetail, "0/1 nodes are available: 1 node(s) had untolerated taint(s)"),
+		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactTaint, "dedicated: batch", tapio.FactSaid, "1 node(s) had untolerated taint(s)"),
 		events: []tapio.StoryEvent{ev(0, tapio.PodUnschedulable, pod1, "message", "0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: batch}.")},
 		scope:  some, pods: podNames[:1],
 	}, {
 		template: "sched-node-affinity", subject: checkout,
-		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactDetail, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector"),
+		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactSaid, "1 node(s) didn't match Pod's node affinity/selector"),
 		events: []tapio.StoryEvent{ev(0, tapio.PodUnschedulable, pod1, "message", "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")},
 		scope:  some, pods: podNames[:1],
 	}, {

@@ -42,8 +42,6 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 			return containerOf(e, s) + " logged “" + last + "”"
 		}
 		return containerOf(e, s) + " left nothing in its log"
-	case tapio.AppError:
-		return containerOf(e, s) + " said" + said
 	case tapio.PodCreated:
 		return name + " was created"
 	case tapio.PodScheduled:
@@ -109,6 +107,8 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return name + " was changed" + edited(e)
 	case tapio.ConfigChanged:
 		return name + " was " + configVerb(reason) + edited(e)
+	case tapio.PodBlocked, tapio.PodsRefused, tapio.DrainBlocked, tapio.PodPreempted, tapio.ScalerBlocked:
+		return derived(e, s, name)
 	case tapio.KubernetesEvent:
 		return kubernetesEvent(e, s, reason)
 	case tapio.MemoryPressure:

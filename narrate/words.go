@@ -268,7 +268,7 @@ func sample(status tapio.Status) *View {
 		tapio.FactWorkload, tapio.FactRef, tapio.FactNamespace, tapio.FactPodName, tapio.FactContainer, tapio.FactReason,
 		tapio.FactMessage, tapio.FactLastError, tapio.FactImage, tapio.FactRegistry, tapio.FactNodeName,
 		tapio.FactServiceName, tapio.FactSelector, tapio.FactObject, tapio.FactKey, tapio.FactResource,
-		tapio.FactTaint, tapio.FactDetail, tapio.FactCondition,
+		tapio.FactTaint, tapio.FactSaid, tapio.FactDetail, tapio.FactCondition,
 	} {
 		facts[key] = key
 	}

@@ -19,6 +19,7 @@ type Finding struct {
 	Subject     tapio.Entity
 	CauseEntity tapio.Entity
 	Facts       map[string]string
+	Standing    tapio.Standing // the template's, or less where its evidence says so
 	Evidence    []*tapio.Event // by time
 	Count       int            // occurrences of what the first pattern asks for
 	First, Last time.Time      // of the evidence of patterns that must match
@@ -46,6 +47,7 @@ type match struct {
 	seen  [][]sighting // by pattern
 	facts map[string]string
 	cause tapio.Entity
+	sure  tapio.Standing // as a derived event says, where it does
 	last  time.Time
 }
 
@@ -158,6 +160,10 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 	set(tapio.FactNodeName, ev.Attrs[tapio.AttrNode])
 	set(tapio.FactLastError, ev.Attrs[tapio.AttrLastError])
 	set(tapio.FactSelector, ev.Attrs[tapio.AttrSelector])
+	set(tapio.FactKind, ev.Attrs[tapio.AttrKind])
+	set(tapio.FactObject, ev.Attrs[tapio.AttrObject])
+	set(tapio.FactDetail, ev.Attrs[tapio.AttrDetail])
+	set(tapio.FactTaint, ev.Attrs[tapio.AttrTaint])
 	if ev.Type == tapio.ContainerExit {
 		set(tapio.FactExitCode, ev.Attrs[tapio.AttrExitCode])
 		set(tapio.FactSignal, signalName(ev))
@@ -168,15 +174,6 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 	if ev.Type == tapio.NodePressure || ev.Type == tapio.NodeProblem {
 		set(tapio.FactCondition, ev.Reason)
 	}
-	if ev.Type == tapio.AppError {
-		for fact, attr := range appErrorFacts {
-			if !r.pattern.Optional {
-				delete(x.facts, fact) // of another error
-			}
-			set(fact, ev.Attrs[attr])
-		}
-		set(tapio.FactClass, ev.Reason)
-	}
 	for fact, re := range r.pattern.captures {
 		if g := re.FindStringSubmatch(ev.Message); g != nil {
 			set(fact, g[1])
@@ -186,17 +183,9 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 		}
 	}
 	if !r.pattern.Optional {
+		x.sure = tapio.Standing(ev.Attrs[tapio.AttrStanding])
 		x.cause = causeEntity(r.template.CauseEntity, subject, ev, x.facts)
 	}
-}
-
-// appErrorFacts are what an application's words name, and the attributes that
-// hold it.
-var appErrorFacts = map[string]string{
-	tapio.FactPeer: tapio.AttrPeer, tapio.FactPort: tapio.AttrPort, tapio.FactSystem: tapio.AttrSystem, tapio.FactUser: tapio.AttrUser,
-	tapio.FactDatabase: tapio.AttrDatabase, tapio.FactPath: tapio.AttrPath, tapio.FactMissing: tapio.AttrMissing, tapio.FactVerb: tapio.AttrVerb,
-	tapio.FactAccount: tapio.AttrAccount, tapio.FactVolume: tapio.AttrVolume, tapio.FactClaim: tapio.AttrClaim, tapio.FactOrigin: tapio.AttrOrigin,
-	tapio.FactConfirmed: tapio.AttrConfirmed, tapio.FactKind: tapio.AttrKind, tapio.FactObject: tapio.AttrObject,
 }
 
 func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[string]string) tapio.Entity {
@@ -206,6 +195,8 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 	case "container":
 		subject.Container = ev.Entity.Container
 		return subject
+	case "namespace":
+		return tapio.Entity{Kind: tapio.KindNamespace, Name: ev.Entity.Namespace}
 	}
 	kind, fact, _ := strings.Cut(spec, ":")
 	if kind == tapio.FactKind {
@@ -213,10 +204,11 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 	}
 	e := tapio.Entity{Kind: tapio.Kind(kind), Name: facts[fact]}
 	switch e.Kind {
-	case tapio.KindImage, tapio.KindRegistry, tapio.KindNode, tapio.KindHost:
+	case tapio.KindImage, tapio.KindRegistry, tapio.KindNode, tapio.KindPersistentVolume, tapio.KindStorageClass,
+		tapio.KindNamespace, tapio.KindValidatingWebhook, tapio.KindMutatingWebhook, "ValidatingAdmissionPolicy":
 	default:
 		e.Namespace = ev.Entity.Namespace
-		if ns, name, ok := strings.Cut(e.Name, "/"); ok { // it says whose it is
+		if ns, name, ok := strings.Cut(e.Name, "/"); ok { // it is in another namespace
 			e.Namespace, e.Name = ns, name
 		}
 	}
@@ -229,7 +221,10 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 // finding returns what the match amounts to at the time of its newest event,
 // or nil while a pattern that must match lacks events.
 func (x *match) finding(t *Template, subject tapio.Entity, now time.Time) *Finding {
-	f := &Finding{Template: t, Subject: subject, CauseEntity: x.cause, Facts: maps.Clone(x.facts)}
+	f := &Finding{Template: t, Subject: subject, CauseEntity: x.cause, Facts: maps.Clone(x.facts), Standing: t.Standing}
+	if standingOrder(x.sure) > standingOrder(t.Standing) {
+		f.Standing = x.sure
+	}
 	first := true
 	for i := range t.patterns {
 		p := &t.patterns[i]
@@ -279,7 +274,7 @@ func (f *Finding) Compare(o *Finding) int {
 	if c := f.Template.order - o.Template.order; c != 0 {
 		return c
 	}
-	if c := standingOrder(f.Template.Standing) - standingOrder(o.Template.Standing); c != 0 {
+	if c := standingOrder(f.Standing) - standingOrder(o.Standing); c != 0 {
 		return c
 	}
 	if c := o.Last.Compare(f.Last); c != 0 {
@@ -303,6 +298,9 @@ func (t *Template) Precedence() int { return t.order }
 // that ends or is killed again and again may look well in between.
 func (t *Template) Loops() bool {
 	if _, ok := t.Requires(tapio.ContainerExit); ok {
+		return true
+	}
+	if _, ok := t.Requires(tapio.PodEvicted); ok {
 		return true
 	}
 	return slices.ContainsFunc(t.Explains, func(x tapio.Explanation) bool {

@@ -29,6 +29,7 @@ type Graph struct {
 	slices   map[tapio.Entity]map[tapio.Entity]*tapio.EndpointsState // Service → slices
 	pods     map[string]set                                          // namespace → pods
 	tops     map[string]set                                          // namespace → workloads that nothing owns
+	kinds    map[tapio.Kind]set                                      // all but pods
 	buried   []burial                                                // deleted entities, oldest first
 }
 
@@ -55,6 +56,7 @@ func New() *Graph {
 		slices:   map[tapio.Entity]map[tapio.Entity]*tapio.EndpointsState{},
 		pods:     map[string]set{},
 		tops:     map[string]set{},
+		kinds:    map[tapio.Kind]set{},
 	}
 }
 
@@ -162,6 +164,12 @@ func (g *Graph) link(s *tapio.State) {
 		add(g.children, s.Owner, s.Entity)
 	}
 	ns := s.Entity.Namespace
+	if k := s.Entity.Kind; k != tapio.KindPod {
+		if g.kinds[k] == nil {
+			g.kinds[k] = set{}
+		}
+		g.kinds[k][s.Entity] = struct{}{}
+	}
 	switch {
 	case s.Pod != nil:
 		if g.pods[ns] == nil {
@@ -209,6 +217,7 @@ func (g *Graph) unlink(s *tapio.State) {
 		drop(g.children, s.Owner, s.Entity)
 	}
 	delete(g.tops[s.Entity.Namespace], s.Entity)
+	delete(g.kinds[s.Entity.Kind], s.Entity)
 	if s.Pod != nil {
 		delete(g.pods[s.Entity.Namespace], s.Entity)
 		delete(g.onNode[s.Pod.Node], s.Entity)
