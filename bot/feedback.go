@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -55,11 +56,15 @@ func giveFeedback(f tapio.Feedback, by ack) act {
 
 // wrongWords says in a sentence what the cause was instead.
 func wrongWords(f *tapio.Feedback) string {
+	at := ""
+	if !f.Entity.IsZero() {
+		at = " at " + f.Entity.String()
+	}
 	switch {
 	case f.Right == "" || f.Right == causeOther:
-		return f.Text
+		return strings.TrimSpace(f.Text + at)
 	case f.Text == "":
-		return fmt.Sprintf("it was %s", f.Right)
+		return fmt.Sprintf("it was %s%s", f.Right, at)
 	}
-	return fmt.Sprintf("it was %s. %s", f.Right, f.Text)
+	return fmt.Sprintf("it was %s%s. %s", f.Right, at, f.Text)
 }

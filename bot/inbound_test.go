@@ -238,7 +238,10 @@ func TestModals(t *testing.T) {
 		if wrong := w.fills("second", nil); wrong[fieldText] == "" {
 			t.Error("empty feedback was taken")
 		}
-		w.fills("second", map[string]string{fieldCause: string(tapio.CauseKeyMissing), fieldText: "the key <!here> was empty"})
+		if wrong := w.fills("second", map[string]string{fieldText: "x", fieldAt: "the cache"}); wrong[fieldAt] == "" {
+			t.Error("an object that is none was taken")
+		}
+		w.fills("second", map[string]string{fieldCause: string(tapio.CauseKeyMissing), fieldText: "the key <!here> was empty", fieldAt: "cm/shop/cache"})
 		w.wants(w.whispered("second"), "Thank you")
 		if kept != s.ID {
 			t.Errorf("what was seen was kept of %q", kept)
@@ -252,7 +255,7 @@ func TestModals(t *testing.T) {
 			t.Errorf("feedback %+v, %v", f, err)
 		}
 		w.settle()
-		w.said("payments", root, "it was config.key_missing. the key ")
+		w.said("payments", root, "it was config.key_missing at ConfigMap/shop/cache. the key ")
 		w.choose("first", "payments", root.TS, moreRight+" "+s.ID)
 		w.wants(w.whispered("first"), "Thank you")
 		if n := testutil.ToFloat64(w.bot.count.feedback.WithLabelValues("right", string(s.Standing))); n != 1 {

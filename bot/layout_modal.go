@@ -23,6 +23,7 @@ const (
 	fieldWhat  = "what"
 	fieldFor   = "for"
 	fieldCause = "cause"
+	fieldAt    = "at"
 	fieldValue = "value" // the action ID of every field
 )
 
@@ -203,6 +204,7 @@ func wrongView(s *tapio.Story, causes []CauseName, from modalFrom) slack.ModalVi
 		blocks = append(blocks, input(fieldCause, "What was it really?", "", true, m))
 	}
 	return modal(modalWrong, "Wrong cause", "Send", from, append(blocks,
+		input(fieldAt, "Which object was at fault?", "Kind/namespace/name, or Kind/name", true, textField("", "ConfigMap/shop/cache", budgetName, false)),
 		input(fieldText, "In your words", "What gave it away? This stays in your Tapio, with a recording of what it saw, and becomes a test case with `tapio record export`.", true,
 			textField("", "The token had expired; the pods only followed", budgetNote, true)))...)
 }

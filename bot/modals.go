@@ -93,7 +93,15 @@ func (b *Bot) submitted(ctx context.Context, cb *slack.InteractionCallback) due 
 			b.seen.forget(key)
 			return wrong(fieldText, "Choose a cause, or say in your words what it was.")
 		}
-		return b.feedback(ctx, key, from, tapio.Feedback{Story: from.Story, Right: tapio.Cause(cause), Text: text}, by)
+		f := tapio.Feedback{Story: from.Story, Right: tapio.Cause(cause), Text: text}
+		if at := entered(&cb.View, fieldAt); at != "" {
+			var err error
+			if f.Entity, err = tapio.ParseEntity(clean(at, budgetName, false)); err != nil {
+				b.seen.forget(key)
+				return wrong(fieldAt, "Write it as Kind/namespace/name or Kind/name, such as ConfigMap/shop/cache.")
+			}
+		}
+		return b.feedback(ctx, key, from, f, by)
 	case modalMute:
 		return b.muteSubmitted(ctx, key, cb, from, by)
 	}

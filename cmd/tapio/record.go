@@ -57,6 +57,7 @@ posted. A recording holds names, images, messages and log lines of the cluster
 	cmd.Flags().StringVarP(&o.file, "output", "o", "", "file to write; it must not exist yet")
 	cmd.Flags().DurationVar(&o.duration, "for", 0, "how long to record; without it, until Ctrl-C")
 	cmd.Flags().StringVar(&configFile, "config", "", "config file, for its engine settings and templates")
+	cmd.AddCommand(newExport(t))
 	return cmd
 }
 

@@ -56,7 +56,7 @@ Begin with "tapio demo". It needs no cluster and no Slack.`,
 	}
 	root.AddCommand(
 		newDemo(t, logger), newRun(t, logger), newTell(t, logger), newStories(t), newStory(t),
-		newRecord(t, logger), newReplay(t), newScore(t), newTemplates(t), newVersion(t),
+		newRecord(t, logger), newStats(t), newReplay(t), newScore(t), newTemplates(t), newVersion(t),
 	)
 	return root
 }

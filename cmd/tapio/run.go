@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/cmd/tapio/api"
+	"github.com/yairfalse/tapio/cmd/tapio/blackbox"
 	"github.com/yairfalse/tapio/cmd/tapio/config"
 	"github.com/yairfalse/tapio/cmd/tapio/lifecycle"
 	"github.com/yairfalse/tapio/cmd/tapio/loop"
@@ -131,7 +133,14 @@ func run(ctx context.Context, o runOptions) (err error) {
 	}
 	parts.Add("store", func(context.Context) error { return journal.Close() })
 
-	speaker, err := startSlack(parts, o, journal, registry)
+	templates, err := loadTemplates(o.config.Engine.Templates, func(err error) { o.log.Warn("template refused", "error", err) })
+	if err != nil {
+		return err
+	}
+	kept := newKeeper(o)
+	speaker, err := startSlack(parts, o, journal, registry, extras{
+		causes: causeNames(templates), keep: keeping(journal, kept), lacking: health.lacking,
+	})
 	if err != nil {
 		return err
 	}
@@ -152,10 +161,6 @@ func run(ctx context.Context, o runOptions) (err error) {
 		}
 	})
 
-	templates, err := loadTemplates(o.config.Engine.Templates, func(err error) { o.log.Warn("template refused", "error", err) })
-	if err != nil {
-		return err
-	}
 	h, err := recall(ctx, journal, header(o.config, clusterName(o.config, o.cluster)))
 	if err != nil {
 		return err
@@ -173,7 +178,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 	}
 	loop, err := loop.New(loop.Options{
 		Engine: engine, Narrator: narrator, Save: saver(journal, o.log), Ask: collector.Answer,
-		Recording: file, Log: o.log, Registerer: registry,
+		Recording: file, Memory: kept.Box, Log: o.log, Registerer: registry,
 	})
 	if err != nil {
 		return err
@@ -182,7 +187,8 @@ func run(ctx context.Context, o runOptions) (err error) {
 
 	handler, err := api.Handler(api.Options{
 		Stories: journal, Metrics: metricsHandler(registry), Ready: health.lacking, Slack: speaker.handler,
-		Log: o.log, Now: time.Now,
+		Kept: api.Kept{Ledger: journal, Recording: kept.Write},
+		Log:  o.log, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -193,6 +199,27 @@ func run(ctx context.Context, o runOptions) (err error) {
 
 	o.log.Info("watching", "cluster", h.Cluster, "api", "http://"+l.Addr().String(), "open_stories", countOpen(h.Restored), "templates", len(templates))
 	return wait(ctx, parts)
+}
+
+// newKeeper remembers what the engine is fed, and keeps what was seen of a
+// story that somebody calls right or wrong in a folder beside the journal.
+func newKeeper(o runOptions) *blackbox.Keeper {
+	k := &blackbox.Keeper{Box: blackbox.New(blackbox.Options{}), Header: header(o.config, clusterName(o.config, o.cluster))}
+	if !o.memory {
+		k.Folder = filepath.Clean(o.config.Store.Dir) + "-recordings"
+	}
+	return k
+}
+
+// keeping keeps what was seen of a story of the journal.
+func keeping(journal *store.Store, k *blackbox.Keeper) func(context.Context, string) error {
+	return func(ctx context.Context, id string) error {
+		s, err := journal.Story(ctx, id)
+		if err != nil {
+			return err
+		}
+		return k.Keep(&s)
+	}
 }
 
 // saver appends to the journal. A story that the journal refuses for good is

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/bot"
 	"github.com/yairfalse/tapio/bot/slackfake"
 	"github.com/yairfalse/tapio/cmd/tapio/config"
@@ -23,14 +28,47 @@ type speaker struct {
 // and told nowhere. That was asked for, so nothing is lacking.
 var silent = speaker{lacking: func() string { return "" }}
 
+// extras is what the bot is told of the rest of Tapio.
+type extras struct {
+	causes  []bot.CauseName
+	keep    func(ctx context.Context, story string) error // what was seen of an incident
+	lacking func() []string
+}
+
+// causeNames are the causes that templates find, in the templates' words, for
+// choosing the right one.
+func causeNames(templates []tapio.Template) []bot.CauseName {
+	var out []bot.CauseName
+	seen := map[tapio.Cause]bool{tapio.CauseUnknown: true}
+	for _, t := range templates {
+		if !seen[t.Cause] {
+			seen[t.Cause] = true
+			out = append(out, bot.CauseName{Code: t.Cause, Name: t.Name})
+		}
+	}
+	slices.SortFunc(out, func(x, y bot.CauseName) int { return strings.Compare(string(x.Code), string(y.Code)) })
+	return out
+}
+
 // startSlack starts the bot, and the local workspace where that is wanted.
 // Without a bot token it starts nothing and says so once.
-func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metrics prometheus.Registerer) (speaker, error) {
+func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metrics prometheus.Registerer, x extras) (speaker, error) {
 	c := o.config.Slack
 	options := bot.Options{
 		Journal: journal, Stories: journal, Ledger: journal,
 		APIURL: c.APIURL, SocketMode: c.SocketMode, DefaultChannel: c.DefaultChannel,
+		Allow:       bot.Allow{Ack: c.Allow.Ack, Mute: c.Allow.Mute},
+		DigestEvery: c.Digest.Every, DigestAt: c.Digest.At,
+		EscalateAfter: time.Duration(o.config.OnCall.EscalateAfter),
+		Causes:        x.causes, Keep: x.keep, Lacking: x.lacking,
 		Log: o.log, Registerer: metrics,
+	}
+	for _, r := range o.config.OnCall.Rotations {
+		start, err := r.Begin()
+		if err != nil {
+			return speaker{}, fmt.Errorf("on call: %w", err)
+		}
+		options.OnCall = append(options.OnCall, bot.Rotation{Team: r.Team, People: r.People, Start: start, Each: time.Duration(r.Each)})
 	}
 	for _, r := range c.Routes {
 		options.Routes = append(options.Routes, bot.Route{Namespace: r.Namespace, Channel: r.Channel})

@@ -41,7 +41,7 @@ func TestStartSlack(t *testing.T) {
 			c.Slack.SocketMode, c.Slack.APIURL = tt.socket, "http://127.0.0.1:1/api/"
 			var log strings.Builder
 			parts := lifecycle.New()
-			s, err := startSlack(parts, runOptions{config: c, log: slog.New(slog.NewTextHandler(&log, nil))}, openStore(t), nil)
+			s, err := startSlack(parts, runOptions{config: c, log: slog.New(slog.NewTextHandler(&log, nil))}, openStore(t), nil, extras{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestWrongToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Slack.APIURL = url + "api/"
-	s, err := startSlack(parts, runOptions{config: c, log: slog.New(slog.DiscardHandler)}, openStore(t), nil)
+	s, err := startSlack(parts, runOptions{config: c, log: slog.New(slog.DiscardHandler)}, openStore(t), nil, extras{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/yairfalse/tapio"
@@ -91,6 +94,13 @@ func newStory(t terminal) *cobra.Command {
 			if err := out.write(t, stories[:1]); err != nil {
 				return err
 			}
+			if out != "json" {
+				notes, err := client.Notes(cmd.Context(), stories[0].ID)
+				if err != nil {
+					return err
+				}
+				writeNotes(t.out, notes)
+			}
 			for _, s := range stories[1:] {
 				fmt.Fprintf(t.err, "earlier: %s  %s  %s\n", s.ID, s.Timestamp.UTC().Format(time.RFC3339), s.Title)
 			}
@@ -100,6 +110,30 @@ func newStory(t terminal) *cobra.Command {
 	serverFlag(cmd, &server)
 	out.flag(cmd)
 	return cmd
+}
+
+// writeNotes prints what people did about a story.
+func writeNotes(out io.Writer, notes []tapio.Note) {
+	if len(notes) == 0 {
+		return
+	}
+	fmt.Fprintln(out, "\nWhat people did:")
+	for i := range notes {
+		fmt.Fprintf(out, "- %s  %s\n", notes[i].Time.UTC().Format("15:04:05"), printable(notes[i].Sentence()))
+	}
+}
+
+// printable drops what could steer a terminal: notes are typed by anybody.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // findStory returns the story with the ID, or those of the pod or workload of

@@ -7,9 +7,15 @@
 //	GET /metrics              Prometheus metrics
 //	GET /api/v1/stories       {"stories":[…]}, newest first;
 //	                          status=, pod=, workload=, namespace=, cause=, since=, limit=
-//	GET /api/v1/stories/{id}  one story; the start of an ID is enough
+//	GET /api/v1/stories/{id}  one story, with what people did about it in notes; the start of an ID is enough
 //	GET /api/v1/stories/{id}/revisions
 //	                          {"revisions":[{"seq":…,"story":…}…]}: all that was saved of it, oldest first
+//
+//	GET /api/v1/stories/{id}/feedback
+//	                          {"feedback":[…]}: what people said of its cause
+//	GET /api/v1/stories/{id}/recording
+//	                          what was seen of it, as a gzip-compressed recording; 404 where that is forgotten
+//	GET /api/v1/stats         how well stories were told; since=
 //
 // Errors are JSON: {"error":"…"}. There is no authentication: the default
 // address is on loopback, and in a cluster a NetworkPolicy says who may ask.
@@ -52,6 +58,7 @@ type Options struct {
 	Metrics http.Handler    // serves /metrics
 	Ready   func() []string // what is lacking, in one line each; none means ready
 	Slack   http.Handler    // serves /slack/; nil where Slack's requests don't come over HTTP
+	Kept    Kept
 	Log     *slog.Logger
 	Now     func() time.Time
 }
@@ -83,6 +90,9 @@ func Handler(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /api/v1/stories", o.list)
 	mux.HandleFunc("GET /api/v1/stories/{id}", o.one)
 	mux.HandleFunc("GET /api/v1/stories/{id}/revisions", o.history)
+	mux.HandleFunc("GET /api/v1/stories/{id}/feedback", o.feedback)
+	mux.HandleFunc("GET /api/v1/stories/{id}/recording", o.recording)
+	mux.HandleFunc("GET /api/v1/stats", o.stats)
 	if o.Slack != nil {
 		mux.Handle("/slack/", o.Slack)
 	}
@@ -127,7 +137,12 @@ func (o *Options) one(w http.ResponseWriter, r *http.Request) {
 		o.fail(w, r, err)
 		return
 	}
-	o.answer(w, http.StatusOK, s)
+	notes, err := o.notes(r.Context(), s.ID)
+	if err != nil {
+		o.fail(w, r, err)
+		return
+	}
+	o.answer(w, http.StatusOK, noted{s, notes})
 }
 
 func (o *Options) history(w http.ResponseWriter, r *http.Request) {

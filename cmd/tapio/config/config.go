@@ -19,8 +19,11 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/robfig/cron/v3"
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/cmd/tapio/strict"
 	"sigs.k8s.io/yaml"
@@ -38,6 +41,7 @@ type Config struct {
 	Store   Store  `json:"store"`
 	Engine  Engine `json:"engine"`
 	Slack   Slack  `json:"slack"`
+	OnCall  OnCall `json:"oncall"`
 }
 
 // Store says where stories are kept and for how long.
@@ -65,6 +69,45 @@ type Slack struct {
 	DefaultChannel    string  `json:"default_channel"`
 	Routes            []Route `json:"routes"`
 	APIURL            string  `json:"api_url"`
+	Allow             Allow   `json:"allow"`
+	Digest            Digest  `json:"digest"`
+}
+
+// Allow says who may do what: user groups as "@handle" or ID, people as ID. An
+// empty list is everybody.
+type Allow struct {
+	Ack  []string `json:"ack"`
+	Mute []string `json:"mute"`
+}
+
+// Digest says when the default channel gets a summary.
+type Digest struct {
+	Every string `json:"every"` // daily, weekly or off
+	At    string `json:"at"`    // as cron writes it
+}
+
+// OnCall says who is called when nobody acknowledges.
+type OnCall struct {
+	EscalateAfter tapio.Duration `json:"escalate_after"` // 0: nobody is called
+	Rotations     []Rotation     `json:"rotations"`
+}
+
+// Rotation is who is on call for a team, in turns.
+type Rotation struct {
+	Team   string         `json:"team"`   // empty: every team without one of its own
+	People []string       `json:"people"` // Slack user IDs
+	Start  string         `json:"start"`  // when the first turn began
+	Each   tapio.Duration `json:"each"`   // length of a turn
+}
+
+// Begin is Start as a time.
+func (r *Rotation) Begin() (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {
+		if at, err := time.Parse(layout, r.Start); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is not a time such as 2026-11-02T09:00:00Z", r.Start)
 }
 
 // Route sends the stories of the namespaces that it matches to a channel.
@@ -129,6 +172,8 @@ type problem struct{ field, text string }
 
 var (
 	channelForm = regexp.MustCompile(`^(#[^\s#@,]{1,79}|[CG][A-Z0-9]{6,})$`)
+	groupForm   = regexp.MustCompile(`^(@[^\s@]{1,80}|[SUW][A-Z0-9]{6,})$`)
+	personForm  = regexp.MustCompile(`^[UW][A-Z0-9]{6,}$`)
 	envForm     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -180,6 +225,40 @@ func (c *Config) problems() []problem {
 		}
 		if !channelForm.MatchString(r.Channel) {
 			add(fmt.Sprintf("slack.routes[%d].channel", i), fmt.Sprintf("%q %s", r.Channel, badChannel))
+		}
+	}
+	for _, l := range []struct {
+		field string
+		names []string
+	}{{"slack.allow.ack", s.Allow.Ack}, {"slack.allow.mute", s.Allow.Mute}} {
+		for i, name := range l.names {
+			if !groupForm.MatchString(name) {
+				add(fmt.Sprintf("%s[%d]", l.field, i), fmt.Sprintf("%q is neither a user group such as \"@sre\", in quotes, nor the ID of a group or a person", name))
+			}
+		}
+	}
+	if !slices.Contains([]string{"daily", "weekly", "off"}, s.Digest.Every) {
+		add("slack.digest.every", fmt.Sprintf("%q is none of daily, weekly, \"off\"", s.Digest.Every))
+	}
+	if _, err := cron.ParseStandard(s.Digest.At); err != nil {
+		add("slack.digest.at", fmt.Sprintf("%q is not minute, hour, day, month and weekday as cron writes them, such as \"0 9 * * *\"", s.Digest.At))
+	}
+	for i := range c.OnCall.Rotations {
+		r := &c.OnCall.Rotations[i]
+		field := fmt.Sprintf("oncall.rotations[%d]", i)
+		if len(r.People) == 0 {
+			add(field, "names no people; list Slack user IDs such as U0123456789")
+		}
+		for _, p := range r.People {
+			if !personForm.MatchString(p) {
+				add(field+".people", fmt.Sprintf("%q is not the ID of a person in Slack, such as U0123456789; it stands in the person's profile under ⋮", p))
+			}
+		}
+		if _, err := r.Begin(); err != nil {
+			add(field+".start", err.Error())
+		}
+		if r.Each <= 0 {
+			add(field+".each", "is 0; say how long a turn is, such as 168h")
 		}
 	}
 	if u, err := url.Parse(s.APIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

@@ -49,6 +49,12 @@ type Narrator interface {
 	Tell(*tapio.Story) error
 }
 
+// Memory remembers what the engine was fed lately: a *blackbox.Box.
+type Memory interface {
+	Observe(*tapio.Observation) error
+	Tick(now time.Time) error
+}
+
 // Options is what a Loop joins.
 type Options struct {
 	Engine     Engine
@@ -56,6 +62,7 @@ type Options struct {
 	Save       func(context.Context, []tapio.Story) error
 	Ask        func(context.Context, tapio.Want) // nil: nobody answers wants
 	Recording  *recording.Writer                 // nil: nothing is recorded; the caller closes it
+	Memory     Memory                            // nil: nothing is remembered
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 }
@@ -143,6 +150,11 @@ func (l *Loop) Observe(ctx context.Context, o *tapio.Observation) error {
 		}
 		o = seen
 	}
+	if m := l.opts.Memory; m != nil {
+		if err := m.Observe(o); err != nil { // it only costs a recording that somebody may ask for
+			l.opts.Log.Error("an observation is not remembered", "err", err)
+		}
+	}
 	l.metrics.observations.Inc()
 	stories, wants := l.opts.Engine.Observe(o)
 	if l.opts.Ask != nil {
@@ -163,6 +175,11 @@ func (l *Loop) Tick(ctx context.Context, now time.Time) error {
 			return err
 		}
 		now = seen
+	}
+	if m := l.opts.Memory; m != nil {
+		if err := m.Tick(now); err != nil {
+			l.opts.Log.Error("a tick is not remembered", "err", err)
+		}
 	}
 	if err := l.tell(ctx, l.opts.Engine.Tick(now)); err != nil {
 		return err
@@ -192,6 +209,7 @@ func (l *Loop) tell(ctx context.Context, stories []tapio.Story) error {
 			// The story has general words instead.
 			l.opts.Log.Error("words of a template failed", "story", stories[i].ID, "template", stories[i].Template, "err", err)
 		}
+		l.metrics.time(&stories[i])
 	}
 	l.metrics.revisions.Add(float64(len(stories)))
 	waiting := len(l.unsaved) > 0
