@@ -53,6 +53,9 @@ func Ranks() []tapio.Rank { return slices.Clone(ranks) }
 // Subjects lists what a template may gather its events on.
 func Subjects() []string { return slices.Clone(subjects) }
 
+// Relations lists over what a symptom may touch its cause.
+func Relations() []string { return slices.Clone(relations) }
+
 // Compiler makes templates ready to match. Making one is slow, a template with
 // it quick: one serves for a whole library. It is owned by one goroutine.
 type Compiler struct{ env *cel.Env }

@@ -31,6 +31,7 @@ func Schema() ([]byte, error) {
 	s.Description = "Failure patterns, the words for them, and their tests. tapio templates lint checks what a schema can't."
 	s.Properties["templates"].Items.Properties["subject"].Enum = words(diagnosis.Subjects())
 	s.Properties["tests"].Items.Properties["observe"].Items.Properties["on"].Enum = words([]string{"container", "pod", "workload", "service", "node"})
+	s.Properties["templates"].Items.Properties["explains"].Items.Properties["over"].Enum = words(diagnosis.Relations())
 	s.Properties["templates"].Items.Required = required()
 	if err := describe(s, ""); err != nil {
 		return nil, err
