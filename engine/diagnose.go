@@ -50,6 +50,7 @@ func (e *Engine) diagnose(inc *incident) {
 		inc.onset = best.First
 	}
 	inc.chosen = best
+	e.nameAfter(inc, best)
 	if was == nil || was.Template != best.Template || was.CauseEntity != best.CauseEntity {
 		inc.fresh = true
 		if inc.status == tapio.StatusSuspected {
@@ -62,6 +63,17 @@ func (e *Engine) diagnose(inc *incident) {
 				Was: string(was.Template.Cause), Now: string(best.Template.Cause), Evidence: inc.evidenceIDs(best),
 			})
 		}
+	}
+}
+
+// nameAfter makes the subject of what it rests on that of the incident, as long
+// as it is held back: which of two neighbours was seen first is chance.
+func (e *Engine) nameAfter(inc *incident, f *diagnosis.Finding) {
+	if inc.status != tapio.StatusSuspected || inc.last.ID != "" || inc.subject == f.Subject {
+		return
+	}
+	if !slices.ContainsFunc(e.live, func(o *incident) bool { return o != inc && o.subject == f.Subject }) {
+		inc.subject = f.Subject
 	}
 }
 

@@ -294,6 +294,7 @@ func (e *Engine) tidy(now time.Time) {
 }
 
 func (e *Engine) observeState(s *tapio.State) {
+	s = topology.Fit(s)
 	old := e.graph.Apply(s, e.now)
 	if s.Entity.Kind == tapio.KindNode {
 		e.noteCordon(s)

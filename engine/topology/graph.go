@@ -61,7 +61,8 @@ func New() *Graph {
 }
 
 // Apply takes in a state seen at the given time and returns the one it
-// replaces, or nil. The graph keeps s: the caller must not change it.
+// replaces, or nil. The state must fit its kind (see [Fit]). The graph keeps s:
+// the caller must not change it.
 func (g *Graph) Apply(s *tapio.State, at time.Time) *tapio.State {
 	e, known := g.states[s.Entity]
 	if s.Deleted {
