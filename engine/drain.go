@@ -28,7 +28,9 @@ type drain struct {
 func (e *Engine) noteDrain(ev *tapio.Event) {
 	switch {
 	case ev.Type == tapio.PodDeleted:
-		if d := e.drains[ev.Attrs[tapio.AttrNode]]; d != nil && ev.Time.After(d.since) {
+		node := ev.Attrs[tapio.AttrNode]
+		e.emptied[node] = maxTime(e.emptied[node], ev.Time)
+		if d := e.drains[node]; d != nil && ev.Time.After(d.since) {
 			d.going = true
 		}
 	case ev.Type == tapio.KubernetesEvent && budgetRefusal.MatchString(ev.Message):
@@ -49,16 +51,21 @@ func (e *Engine) noteCordon(s *tapio.State) {
 	name := s.Entity.Name
 	if s.Deleted || s.Node == nil || !s.Node.Unschedulable {
 		delete(e.drains, name)
+		delete(e.emptied, name)
 		return
 	}
 	if e.drains[name] != nil {
 		return
 	}
 	since := s.Node.CordonedSince
-	if since.IsZero() {
+	if c := e.lastChange(s.Entity, tapio.NodeCordoned); c != nil && since.IsZero() {
+		since = c.Time
+	} else if since.IsZero() {
 		since = e.now
 	}
-	e.drains[name] = &drain{since: since, at: e.now.Add(drainPatience), listed: s.Listed}
+	// The news of a pod's end may have overtaken that of the cordon.
+	going := e.emptied[name].After(since)
+	e.drains[name] = &drain{since: since, going: going, at: e.now.Add(drainPatience), listed: s.Listed}
 }
 
 // checkDrains looks at cordoned nodes whose pods should have left by now.

@@ -88,6 +88,7 @@ type Engine struct {
 	services map[tapio.Entity]time.Time // Services to look at, and when
 	blocked  map[tapio.Entity]blocked   // pods to look at, and when
 	drains   map[string]*drain          // cordoned nodes
+	emptied  map[string]time.Time       // by node: when the last pod was deleted there
 	judged   map[tapio.Entity]judged    // verdicts on workloads' pods that were given lately
 	// What was last said of pods without a node and of claims without a volume.
 	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
@@ -166,6 +167,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		services:  map[tapio.Entity]time.Time{},
 		blocked:   map[tapio.Entity]blocked{},
 		drains:    map[string]*drain{},
+		emptied:   map[string]time.Time{},
 		judged:    map[tapio.Entity]judged{},
 
 		unscheduled: map[tapio.Entity]*tapio.Event{},

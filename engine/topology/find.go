@@ -57,7 +57,7 @@ func (g *Graph) Unfinished(e tapio.Entity) bool {
 		return g.Exists(e) && s.Workload != nil && !s.Workload.Complete && !s.Workload.Failed
 	case tapio.KindCronJob:
 		for job := range g.children[e] {
-			if g.Unfinished(job) {
+			if job.Kind == tapio.KindJob && g.Unfinished(job) {
 				return true
 			}
 		}
