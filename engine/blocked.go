@@ -55,6 +55,11 @@ func (e *Engine) noteBlocked(ev *tapio.Event) {
 	case ev.Type == tapio.PodUnschedulable:
 		later(ev.Entity, ev)
 	case ev.Type != tapio.KubernetesEvent:
+	case ev.Entity.Kind == tapio.KindPod && ev.Reason == "FailedScheduling":
+		// The condition of the pod says the same; a dump may lack it.
+		if e.unscheduled[ev.Entity.Object()] == nil {
+			later(ev.Entity, ev)
+		}
 	case ev.Entity.Kind == tapio.KindPod && volumeReason.MatchString(ev.Reason):
 		later(ev.Entity, ev)
 	case ev.Entity.Kind == tapio.KindPersistentVolumeClaim && claimReason.MatchString(ev.Reason):
@@ -125,7 +130,10 @@ func (e *Engine) obstacle(pod tapio.Entity, ev *tapio.Event) (obstacle, bool) {
 		return obstacle{}, false
 	}
 	switch {
-	case ev.Type == tapio.PodUnschedulable && !s.Pod.Scheduled:
+	case ev.Type == tapio.PodUnschedulable || ev.Reason == "FailedScheduling":
+		if s.Pod.Scheduled {
+			return obstacle{}, false
+		}
 		return e.unplaced(s, ev)
 	case ev.Type == tapio.KubernetesEvent && !hasStarted(s.Pod):
 		return e.unmounted(s, ev)

@@ -64,6 +64,9 @@ func TestCauseOfMessages(t *testing.T) {
 			e := newEngine(t)
 			observe := func(s *tapio.State) { e.Observe(&tapio.Observation{Time: start, State: s}) }
 			down := tapio.ReplicaStatus{Desired: 1, Current: 1, Updated: 1}
+			if tt.reason == "FailedCreate" || tt.typ == tapio.ReplicaFailure {
+				down = tapio.ReplicaStatus{Desired: 1}
+			}
 			rs := object(tapio.KindReplicaSet, "web-1")
 			pod := object(tapio.KindPod, "web-1-a")
 			observe(&tapio.State{Entity: web, Workload: &tapio.WorkloadState{Replicas: down}})

@@ -29,8 +29,8 @@ func (e *Engine) diagnose(inc *incident) {
 		}
 	}
 	for _, f := range all {
-		if inc.against[f] == "" && e.overtaken(f, all, inc.against) {
-			inc.against[f] = "no longer so: the container or pod has got past it"
+		if inc.against[f] == "" && (e.overtaken(f, all, inc.against) || onTheWay(f) && e.passed(f)) {
+			inc.against[f] = gotPast
 		}
 	}
 	was := inc.chosen
@@ -41,7 +41,8 @@ func (e *Engine) diagnose(inc *incident) {
 	if was != nil && (inc.against[best] != "" || best.Template.IsSymptom() && !was.Template.IsSymptom()) {
 		// Nothing better than what was believed last: that stays.
 		for _, f := range all {
-			if f.Template == was.Template && f.Subject == was.Subject {
+			past := inc.status == tapio.StatusSuspected && inc.against[f] == gotPast && onTheWay(f)
+			if f.Template == was.Template && f.Subject == was.Subject && !past {
 				best = f
 			}
 		}

@@ -207,7 +207,10 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.reconcile(true)
 	var out []tapio.Story
 	for _, inc := range e.live {
-		if inc.status == tapio.StatusSuspected && e.failing(inc, true) {
+		if inc.status != tapio.StatusSuspected || !e.failing(inc, true) {
+			continue
+		}
+		if e.diagnose(inc); !e.moot(inc) {
 			e.open(inc)
 		}
 	}

@@ -41,6 +41,38 @@ func (e *Engine) passed(f *diagnosis.Finding) bool {
 	return true
 }
 
+// gotPast is what speaks against a finding that is over.
+const gotPast = "no longer so: the container or pod has got past it"
+
+// onTheWay reports whether the finding rests on what keeps a pod from being
+// made, placed or given its volumes. Once the pod is past that, it says nothing
+// about why it fails.
+func onTheWay(f *diagnosis.Finding) bool {
+	for _, ev := range f.Evidence {
+		if _, asked := f.Template.Requires(ev.Type); !asked {
+			continue
+		}
+		switch ev.Type {
+		case tapio.ReplicaFailure, tapio.PodsRefused, tapio.PodBlocked, tapio.PodUnschedulable:
+		case tapio.KubernetesEvent:
+			switch ev.Reason {
+			case "FailedCreate", "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedScheduling":
+			default:
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// moot reports whether the incident's cause is over, although something still
+// fails: what is told must wait for a better one.
+func (e *Engine) moot(inc *incident) bool {
+	return inc.against[inc.chosen] == gotPast && onTheWay(inc.chosen)
+}
+
 // holds reports whether what the event says may still be so.
 func (e *Engine) holds(ev *tapio.Event) bool {
 	s := e.graph.State(ev.Entity)

@@ -11,7 +11,7 @@ import (
 // explains reports whether the parent's cause accounts for all that the child
 // rests on: on the same objects, and not before it.
 func (e *Engine) explains(parent, child *incident) bool {
-	if parent.chosen == nil || child.chosen == nil {
+	if parent.chosen == nil || child.chosen == nil || e.moot(parent) {
 		return false
 	}
 	if p, c := parent.chosen, child.chosen; p.Template == c.Template && p.CauseEntity == c.CauseEntity && shared(c.CauseEntity.Kind) {

@@ -66,6 +66,9 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	if at.Sub(inc.found) < hold || at.Before(inc.patience) {
 		return nil, true
 	}
+	if e.diagnose(inc); e.moot(inc) {
+		return nil, true
+	}
 	if _, ignored := e.graph.Owner(inc.subject); ignored {
 		return nil, false
 	}
