@@ -69,7 +69,8 @@ type Story struct {
 	WorkloadType    string   `json:"workload_type"`
 	BusinessService string   `json:"business_service"`
 	Scope           Scope    `json:"scope"`
-	Owner           Owner    `json:"owner"`
+	Owner           Owner    `json:"owner"`             // of the cause
+	Touches         []Touch  `json:"touches,omitempty"` // what else is hurt, of other owners
 
 	Timeline []StoryEvent `json:"timeline"` // oldest first
 	Evidence []Evidence   `json:"evidence"`
@@ -139,6 +140,13 @@ type Owner struct {
 	Channel string `json:"channel,omitempty"` // "#shop" or a channel ID, as annotated
 	Service string `json:"service,omitempty"`
 	Runbook string `json:"runbook,omitempty"`
+}
+
+// Touch is what the story hurts of somebody who doesn't own its cause.
+type Touch struct {
+	Owner     Owner    `json:"owner"`
+	Namespace string   `json:"namespace"`
+	Affected  []Entity `json:"affected"` // sorted
 }
 
 // Role says what part a timeline entry plays in the story.

@@ -111,6 +111,12 @@ type Options struct {
 	// only grew. 30 s where it is 0.
 	EditEvery time.Duration
 
+	// StormAfter is how many new stories of a channel within StormFor get a
+	// message each; more are a storm, and one message lists them. 10 and 60 s
+	// where they are 0; a negative StormAfter turns it off.
+	StormAfter int
+	StormFor   time.Duration
+
 	// HTTPClient makes the calls of the Web API. Where it is nil, one with a
 	// timeout of 15 s is made. It must not retry.
 	HTTPClient *http.Client
@@ -184,6 +190,12 @@ func New(opts Options) (*Bot, error) {
 	}
 	if opts.EditEvery == 0 {
 		opts.EditEvery = 30 * time.Second
+	}
+	if opts.StormAfter == 0 {
+		opts.StormAfter = 10
+	}
+	if opts.StormFor == 0 {
+		opts.StormFor = time.Minute
 	}
 	if opts.APIURL == "" {
 		opts.APIURL = slack.APIURL

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/yairfalse/tapio"
 )
 
 // stage is how far a call came.
@@ -68,6 +70,16 @@ func (c *call) run(ctx context.Context) result {
 		r.stage = stageName
 		if r.channel, r.err = c.api.channelID(ctx, strings.TrimPrefix(c.name, "#")); r.err != nil {
 			return r
+		}
+	}
+	if c.unsure && r.channel == "" && userID.MatchString(c.name) {
+		r.stage = stageName
+		if r.channel, r.err = c.api.openDirect(ctx, c.name); r.err != nil {
+			if _, reason, _ := judge(r.err); reason != "missing_scope" {
+				return r
+			}
+			c.api.log.Warn("a direct message can't be searched for without the scope im:write; it may come twice", "user", c.name)
+			r.channel, r.err = "", nil
 		}
 	}
 	if c.unsure && r.channel != "" {
@@ -134,6 +146,13 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 	t.busy, p.busy = false, false
 	i := t.Intent
 	v, name, after := judge(r.err)
+	switch v {
+	case callUnknown:
+		d.fails++
+	case callCanceled, callLimited:
+	default:
+		d.fails = 0
+	}
 	if v != callDone && v != callCanceled {
 		d.log.Warn("slack did not take it", "thread", t.ID, "do", string(i.Do), "stage", string(r.stage), "verdict", string(v), "error", r.err)
 		d.count.retries.WithLabelValues(name).Inc()
@@ -161,6 +180,9 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 		d.probeAt = now.Add(probeEvery)
 		d.log.Error("slack refuses the bot token; nothing is said until it is accepted", "error", name)
 	case callRoute:
+		if t.Kind == kindDirect {
+			return d.giveUp(ctx, t, name)
+		}
 		if err := d.park(ctx, t.Channel, name, now); err != nil {
 			return err
 		}
@@ -279,12 +301,19 @@ func (d *desk) gone(t *thread, i *intent, name string) {
 		t.unsend()
 		return
 	}
+	if name == "message_not_found" || name == "thread_not_found" {
+		t.Deleted++
+	}
 	lost := messageGone
 	if (name == "cant_update_message" || name == "edit_window_closed") && t.Permalink != "" {
 		lost = t.Permalink
 	}
 	t.uproot()
 	t.Lost = lost
+	if t.Kind == kindStory && t.Deleted > 1 { // once replaced is enough
+		d.log.Info("people deleted the message of a story twice; it is told again when it gets worse or comes back", "thread", t.ID)
+		t.Hushed, t.Root, t.News, t.Rolling = true, rootFine, nil, nil
+	}
 }
 
 // plainly sends what was refused once more without its layout.
@@ -297,6 +326,16 @@ func (d *desk) plainly(t *thread, r result, name string, now time.Time) {
 	payload, _ := r.payload()
 	d.count.plain.Inc()
 	d.log.Error("slack refuses the layout; the text goes out alone", "thread", t.ID, "error", name, "payload", string(payload[:min(len(payload), 8192)]))
+}
+
+// giveUp forgets a direct message that a person can't be sent. The thread of
+// its story says the same.
+func (d *desk) giveUp(ctx context.Context, t *thread, name string) error {
+	d.count.dropped.WithLabelValues("direct message").Inc()
+	d.log.Warn("a direct message is given up", "thread", t.ID, "error", name)
+	delete(d.threads, t.ID)
+	delete(d.work, t.ID)
+	return d.save(ctx, tapio.Record{Key: threadPrefix + t.ID})
 }
 
 // givingUp is how often a reply is tried that Slack refuses for a reason that
@@ -312,6 +351,12 @@ func (d *desk) refused(t *thread, r result, name string, now time.Time) {
 	}
 	t.tries++
 	t.wait = now.Add(backoff(t.tries))
+	if t.Kind == kindDirect && t.tries >= givingUp {
+		d.count.dropped.WithLabelValues("direct message").Inc()
+		d.log.Error("a direct message is given up: slack keeps refusing it", "thread", t.ID, "error", name)
+		t.Intent, t.Root = nil, rootFine
+		return
+	}
 	if t.tries < givingUp || !slices.Contains([]deed{doReply, doRoll}, t.Intent.Do) {
 		return
 	}

@@ -22,6 +22,9 @@ type desk struct {
 	work    map[string]*thread       // those that aren't idle
 	places  map[string]*place        // by channel as routed
 	boards  map[string]string        // channel → newest thread of kind backlog
+	storms  map[string]string        // channel → newest thread of kind storm
+	surge   map[string][]time.Time   // channel → when stories began there of late
+	posts   *rate.Limiter            // chat.postMessage, for all channels
 	mutes   map[string]*mute         // by ID
 	digests map[string]*subscription // by channel
 	notes   map[string][]tapio.Note  // by story
@@ -32,6 +35,7 @@ type desk struct {
 	batches chan []tapio.Revision // unbuffered: the next batch is read while this one is decided on
 	results chan result           // unbuffered: each call waits until its result is taken
 
+	fails   int       // calls in a row whose outcome is unknown
 	deaf    error     // the token is refused, or Slack was never reached
 	probeAt time.Time // when to try again
 	probing bool
@@ -49,6 +53,9 @@ func newDesk(b *Bot) *desk {
 		mutes:   map[string]*mute{},
 		digests: map[string]*subscription{},
 		notes:   map[string][]tapio.Note{},
+		storms:  map[string]string{},
+		surge:   map[string][]time.Time{},
+		posts:   rate.NewLimiter(rate.Every(time.Minute/postsPerMinute), 30),
 		edits:   rate.NewLimiter(rate.Every(time.Minute/editsPerMinute+50*time.Millisecond), 2),
 		looks:   rate.NewLimiter(rate.Every(time.Minute/editsPerMinute+50*time.Millisecond), 2),
 		batches: make(chan []tapio.Revision),
@@ -115,6 +122,12 @@ func (d *desk) keep(t *thread) {
 		if old := d.threads[d.boards[t.Route]]; old == nil || old.Updated.Before(t.Updated) {
 			d.boards[t.Route] = t.ID
 		}
+	}
+	if old := d.threads[d.storms[t.Route]]; t.Kind == kindStorm && (old == nil || old.Updated.Before(t.Updated)) {
+		d.storms[t.Route] = t.ID
+	}
+	if t.Kind == kindStory && time.Since(t.Since) < d.opts.StormFor {
+		d.surged(t.Route, t.Since)
 	}
 	if i := t.Intent; i != nil {
 		if i.posts(t) {
@@ -238,9 +251,11 @@ func (d *desk) take(ctx context.Context, revs []tapio.Revision, now time.Time) e
 		}
 		d.cursor = cursor{V: ledgerV, Seq: rev.Seq}
 		s := &rev.Story
-		dec := decide(d.threads[s.ID], s, now)
-		d.count.decided.WithLabelValues(string(dec.step)).Inc()
-		d.log.Debug("decided", "story", s.ID, "revision", s.Revision, "step", string(dec.step), "why", dec.why)
+		dec := decide(d.threads[s.ID], s, d.room(d.threads[s.ID], s, now))
+		for _, a := range dec.outcomes() {
+			d.count.decided.WithLabelValues(string(a.step), string(a.why)).Inc()
+			d.log.Debug("decided", "story", s.ID, "revision", s.Revision, "step", string(a.step), "why", string(a.why))
+		}
 		for _, t := range d.apply(dec, s, now) {
 			changed[t.ID] = t
 		}
@@ -261,32 +276,43 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 	}
 	if t == nil {
 		channel := d.channelOf(s)
-		t = &thread{V: ledgerV, ID: s.ID, Kind: kindStory, Route: channel, Channel: d.usable(channel, now)}
+		t = &thread{V: ledgerV, ID: s.ID, Kind: kindStory, Route: channel, Channel: d.usable(channel, now), Where: s.Subject.Namespace, Since: now}
 		d.threads[t.ID] = t
+		if dec.step == stepPost || dec.step == stepStorm {
+			d.surged(channel, now)
+		}
 	}
 	changed := []*thread{t}
 	if s.Status == tapio.StatusOpen && t.Status == tapio.StatusResolved {
 		t.Reopened = s.Updated
+		t.cameBack(s.Updated)
+		t.Worst = ""
+	}
+	if t.Worst == "" || s.Severity.Level() < t.Worst.Level() {
+		t.Worst = s.Severity
 	}
 	ended := t.Status != s.Status
+	if dec.direct {
+		changed = append(changed, d.direct(t, s, t.Ack, dec.why, now)...)
+	}
 	t.Revision, t.Status, t.Severity, t.Updated = s.Revision, s.Status, s.Severity, s.Updated
 	t.Title, t.Follows, t.Parent = titleOf(s), s.Follows, s.AbsorbedInto
 	if dec.clear {
 		t.Ack = nil
 	}
-	if t.Muted = d.silencer(s, now) != nil; t.Muted && t.RootTS == "" && t.Intent == nil && t.Board == "" {
-		t.Root, t.News = rootFine, nil // kept and listed, and told when the mute ends
-		return changed
-	}
+	t.Muted = d.silencer(s, now) != nil
 	switch dec.step {
-	case stepDrop:
+	case stepDrop, stepHold:
 		t.Root, t.News = rootFine, nil
 		return changed
 	case stepBacklog:
 		board := d.board(t, now)
 		t.Board = board.ID
 		return append(changed, board)
+	case stepStorm:
+		return append(changed, d.storm(t, now)...)
 	case stepPost:
+		t.Hushed = false
 		if b := d.threads[t.Board]; b != nil {
 			t.Board = ""
 			b.Root = rootNow
@@ -310,20 +336,25 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 		}
 		return append(changed, b)
 	}
-	if t.Muted {
-		return changed // the message stays true; replies would ping who follows the thread
-	}
+	var facts []fact
 	for _, n := range dec.news {
 		f := newFact(s, n, now)
 		f.Broadcast = dec.loud && (n.Kind == tapio.NewsSeverity || n.Kind == tapio.NewsReopened)
-		t.hear(f)
+		facts = append(facts, f)
 	}
-	if s.Status == tapio.StatusAbsorbed && !t.ToldPart {
+	if dec.fold {
+		t.fold(s, facts, now)
+	} else {
+		for _, f := range facts {
+			t.hear(f)
+		}
+	}
+	if s.Status == tapio.StatusAbsorbed && !t.ToldPart && !t.Muted {
 		t.ToldPart = true
 		t.hear(fact{Kind: tapio.NewsAbsorbed, Time: s.Updated, At: now})
 	}
 	t.Flush = t.Flush || dec.flush
-	return changed
+	return append(changed, d.asides(t, s, ended, now)...)
 }
 
 // board returns the summary that takes up a failure which was already there.
@@ -350,7 +381,7 @@ func (d *desk) sweep(ctx context.Context, now time.Time) error {
 	d.sweepAt = now.Add(24 * time.Hour)
 	var gone []tapio.Record
 	for id, t := range d.threads {
-		if !t.idle() || now.Sub(t.Updated) < keepThreads || t.Kind == kindStory && !t.closed() {
+		if !t.idle() || now.Sub(t.Updated) < keepThreads || (t.Kind == kindStory || t.Kind == kindAside) && !t.closed() {
 			continue
 		}
 		delete(d.threads, id)
@@ -394,6 +425,8 @@ func (d *desk) report() {
 	switch def := d.places[channelName(d.opts.DefaultChannel)]; {
 	case d.deaf != nil:
 		d.setReady(d.deaf)
+	case d.shaky():
+		d.setReady(fmt.Errorf("slack at %s doesn't answer: %d calls in a row; what is to be said waits", d.opts.APIURL, d.fails))
 	case def != nil && def.route.Refused != "":
 		d.setReady(fmt.Errorf("slack refuses the default channel %s (%s): %s", d.opts.DefaultChannel, def.route.Refused, mend(def.route.Refused)))
 	default:

@@ -16,7 +16,7 @@ import (
 func newFact(s *tapio.Story, n tapio.News, now time.Time) fact {
 	f := fact{
 		Kind: n.Kind, Time: n.Time, Text: clean(n.Text, budgetSentence, false),
-		At: now,
+		At: now, Ref: s.Updated,
 	}
 	if n.Kind == tapio.NewsAbsorbs {
 		f.Story = n.Was
@@ -75,6 +75,8 @@ func (f *fact) label() (emoji, word string) {
 		return ":link:", "same incident"
 	case tapio.NewsGap:
 		return ":warning:", "gap"
+	case newsFlap:
+		return ":repeat:", "comes and goes"
 	case newsAck:
 		return ":eyes:", "acknowledged"
 	case newsUnack:
@@ -101,14 +103,26 @@ func (f *fact) words(limit int) string {
 	return escape(f.Text, limit)
 }
 
+// worded is words with times in the reader's zone.
+func (f *fact) worded(limit int) string {
+	if f.linked {
+		return f.Text
+	}
+	ref := f.Ref
+	if ref.IsZero() {
+		ref = f.At
+	}
+	return zoned(f.words(limit), ref)
+}
+
 // line is the fact in one line of mrkdwn.
 func (f *fact) line(limit int) string {
 	emoji, word := f.label()
-	text := f.words(limit)
+	text := f.worded(limit)
 	if text == "" {
-		return fmt.Sprintf("%s *%s · %s*", emoji, clock(f.Time, f.At), word)
+		return fmt.Sprintf("%s *%s · %s*", emoji, moment(f.Time, f.At), word)
 	}
-	return fmt.Sprintf("%s *%s · %s* — %s", emoji, clock(f.Time, f.At), word, text)
+	return fmt.Sprintf("%s *%s · %s* — %s", emoji, moment(f.Time, f.At), word, text)
 }
 
 // reply lays out news that came together as one reply, the newest in full.
@@ -159,7 +173,10 @@ func (f *fact) blocks() []slack.Block {
 // add puts news behind the lines of the rolling reply.
 func (r *rolling) add(news []fact) {
 	for i := range news {
-		r.Lines = append(r.Lines, news[i].line(budgetLine/2))
+		f := &news[i]
+		_, word := f.label()
+		r.Lines = append(r.Lines, f.line(budgetLine/2))
+		r.Last = fmt.Sprintf("%s at %s: %s", capital(word), clock(f.Time, f.At), f.words(budgetLine/2))
 	}
 	if over := len(r.Lines) - rollingLines; over > 0 {
 		r.Lines = slices.Delete(r.Lines, 0, over)
@@ -177,11 +194,7 @@ func (r *rolling) message(title string) message {
 	for half := range slices.Chunk(r.Lines, rollingLines/2) {
 		m.Blocks = append(m.Blocks, section(strings.Join(half, "\n")))
 	}
-	last := ""
-	if len(r.Lines) > 0 {
-		last = r.Lines[len(r.Lines)-1]
-	}
-	m.Text = escape(title, budgetTitle) + ". " + cmp.Or(last, "More happened.")
+	m.Text = escape(title, budgetTitle) + ". " + cmp.Or(r.Last, "More happened.")
 	return m
 }
 

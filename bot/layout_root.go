@@ -13,14 +13,16 @@ import (
 // scene is everything that the root message of a story shows: the story, and
 // what only the bot knows.
 type scene struct {
-	story    *tapio.Story
-	ack      *ack
-	muted    *mute     // what silences it
-	reopened time.Time // when it came back, zero where it didn't
-	parent   titled    // of an absorbed story: what it is part of
-	follows  titled    // of a story that takes up an old one
-	lost     string    // link to the root message that this one replaces; "gone" where it can't be linked
-	meantFor string    // channel that refused it, where this is not the one
+	story      *tapio.Story
+	ack        *ack
+	muted      *mute     // what silences it
+	reopened   time.Time // when it came back, zero where it didn't
+	flaps      int       // how often it came back within an hour
+	parent     titled    // of an absorbed story: what it is part of
+	parentOver time.Time // when that was resolved, zero while it isn't
+	follows    titled    // of a story that takes up an old one
+	lost       string    // link to the root message that this one replaces; "gone" where it can't be linked
+	meantFor   string    // channel that refused it, where this is not the one
 }
 
 // titled is another story's message: a title, and its address where it is known.
@@ -114,11 +116,15 @@ func (sc *scene) state() string {
 		if sc.muted.Why != "" {
 			why = ": " + escape(sc.muted.Why, budgetName)
 		}
-		return fmt.Sprintf(":no_bell: ~firing~ → muted until %s by %s%s", clock(sc.muted.Until, sc.story.Timestamp), sc.muted.By.mention(), why)
+		return fmt.Sprintf(":no_bell: ~firing~ → muted until %s by %s%s", moment(sc.muted.Until, sc.story.Timestamp), sc.muted.By.mention(), why)
 	case sc.ack != nil:
-		return fmt.Sprintf(":eyes: ~firing~ → acked by %s %s", sc.ack.mention(), clock(sc.ack.At, sc.story.Timestamp))
+		return fmt.Sprintf(":eyes: ~firing~ → acked by %s %s", sc.ack.mention(), moment(sc.ack.At, sc.story.Timestamp))
 	case !sc.reopened.IsZero():
-		return ":fire: came back " + clock(sc.reopened, sc.story.Timestamp) + " · not acked"
+		back := ":fire: came back " + moment(sc.reopened, sc.story.Timestamp)
+		if sc.flaps >= flapAfter {
+			back = fmt.Sprintf(":repeat: comes and goes: back for the %s time in an hour, last %s", ordinal(sc.flaps), moment(sc.reopened, sc.story.Timestamp))
+		}
+		return back + " · not acked"
 	}
 	return ":fire: firing · not acked"
 }
@@ -126,7 +132,7 @@ func (sc *scene) state() string {
 // since says when it began rather than how long ago: a message that is not
 // edited would soon be wrong about the latter.
 func (sc *scene) since() string {
-	return "since " + clock(sc.story.Timestamp, sc.story.Opened)
+	return "since " + moment(sc.story.Timestamp, sc.story.Opened)
 }
 
 // pointers are the links to messages that came before this one.
@@ -158,7 +164,7 @@ func (sc *scene) resolved() message {
 	}
 	lines := []string{fmt.Sprintf(":white_check_mark: %s — resolved in *%s*", bold(titleOf(s), budgetTitle), took)}
 	for _, l := range [][2]string{{"Cause", strings.TrimSpace(s.RootCause + " " + beganAfter(s))}, {"Fix", s.Resolution}} {
-		if text := escape(l[1], budgetSentence); text != "" {
+		if text := zoned(escape(l[1], budgetSentence), s.Updated); text != "" {
 			lines = append(lines, "*"+l[0]+":* "+text)
 		}
 	}
@@ -173,10 +179,18 @@ func (sc *scene) resolved() message {
 	m.Foot = []slack.Block{
 		controls(sc.blockID(), more(s, moreSimilar, moreWhy, moreWrong, moreRight),
 			button(actionTimeline, "Show timeline", s.ID), button(modalNote, "Add note…", s.ID), runbook(s)),
-		contextLine(fmt.Sprintf(":white_check_mark: ~%s~ → resolved %s", was, clock(s.Resolved, s.Timestamp)),
-			"began "+clock(s.Timestamp, s.Resolved), gaps(s), sc.pointers(), reference(s)),
+		contextLine(fmt.Sprintf(":white_check_mark: ~%s~ → resolved %s", was, moment(s.Resolved, s.Timestamp)), sc.flapped(),
+			"began "+moment(s.Timestamp, s.Resolved), gaps(s), sc.pointers(), reference(s)),
 	}
 	return m
+}
+
+// flapped says how often a story came back that may come back again.
+func (sc *scene) flapped() string {
+	if sc.flaps < flapAfter {
+		return ""
+	}
+	return fmt.Sprintf(":repeat: it came back %d times in an hour", sc.flaps)
 }
 
 // beganAfter is the sentence of the summary that tells of the change before
@@ -198,6 +212,10 @@ func (sc *scene) absorbed() message {
 	if part == "" {
 		part = "another story"
 	}
+	ended := "part of " + part
+	if !sc.parentOver.IsZero() {
+		ended = ":white_check_mark: " + part + " is resolved, " + moment(sc.parentOver, s.Timestamp)
+	}
 	return message{
 		Text:     fmt.Sprintf("%s is part of %s.", escape(titleOf(s), budgetTitle), part),
 		Blocks:   []slack.Block{section(fmt.Sprintf(":link: %s — part of %s, which is where it is told from here on.", bold(titleOf(s), budgetTitle), part))},
@@ -205,7 +223,7 @@ func (sc *scene) absorbed() message {
 		Fallback: "part of another story",
 		Foot: []slack.Block{
 			actions(sc.blockID(), button(actionTimeline, "Show timeline", s.ID)),
-			contextLine("part of "+part, "since "+clock(s.Timestamp, s.Opened), reference(s)),
+			contextLine(ended, "since "+moment(s.Timestamp, s.Opened), reference(s)),
 		},
 	}
 }
@@ -244,7 +262,7 @@ func heading(s *tapio.Story) string {
 func summary(s *tapio.Story) string {
 	var out []string
 	for _, sentence := range s.Summary[:min(len(s.Summary), maxSummary)] {
-		if text := escape(sentence.Text, budgetSentence); text != "" {
+		if text := zoned(escape(sentence.Text, budgetSentence), s.Updated); text != "" {
 			out = append(out, text)
 		}
 	}
@@ -262,7 +280,7 @@ func fields(s *tapio.Story) []slack.Block {
 	if service := escape(s.Owner.Service, budgetName); service != "" {
 		owner = strings.TrimPrefix(owner+" · service "+service, " · ")
 	}
-	return sectionFields([2]string{"Impact", escape(s.Impact, budgetSentence)}, [2]string{"Where", where(s)}, [2]string{"Owner", owner}, [2]string{"Seen", seen})
+	return sectionFields([2]string{"Impact", zoned(escape(s.Impact, budgetSentence), s.Updated)}, [2]string{"Where", where(s)}, [2]string{"Owner", owner}, [2]string{"Seen", seen})
 }
 
 // where names cluster, namespace and object.
@@ -294,7 +312,7 @@ func decisive(s *tapio.Story) slack.Block {
 		if !e.Decisive || len(items) == 3 {
 			continue
 		}
-		pieces := []slack.RichTextSectionElement{codePiece(e.Timestamp.UTC().Format("15:04")), textPiece(" ")}
+		pieces := []slack.RichTextSectionElement{momentPiece(e.Timestamp, s.Timestamp), textPiece(" ")}
 		words := literal(e.Description, budgetLine)
 		if words == "" {
 			words = literal(string(e.Type), budgetLine)
@@ -355,7 +373,7 @@ func gaps(s *tapio.Story) string {
 		return ""
 	}
 	g := s.Gaps[len(s.Gaps)-1]
-	return fmt.Sprintf(":warning: events may be missing from %s to %s", clock(g.From, s.Timestamp), clock(g.To, s.Timestamp))
+	return fmt.Sprintf(":warning: events may be missing from %s to %s", moment(g.From, s.Timestamp), moment(g.To, s.Timestamp))
 }
 
 func worst(s *tapio.Story) string {

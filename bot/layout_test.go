@@ -70,54 +70,83 @@ func messages() map[string]message {
 		people = append(people, fact{Kind: newsOf(n.Kind), Time: n.Time, At: n.Time, Text: n.Sentence()})
 	}
 
+	storm := board{storm: true, since: at(0), total: 63, open: 61, others: []group{{"shop", 20}, {"", 12}, {"search", 11}}}
+	for i := range 20 {
+		storm.lines = append(storm.lines, boardLine{story: many[i]})
+	}
+	storm.lines[1].own = parent
+	storm.lines[18].story, storm.lines[19].story, storm.lines[19].parent = over, part, parent
+	ended := storm
+	ended.open, ended.lines, ended.total, ended.others = 0, storm.lines[18:], 2, nil
+	late := storm
+	late.late = true
+	node := titled{title: open.Title, link: parent.link}
+	hurt := []tapio.Entity{{Kind: tapio.KindDeployment, Namespace: "shop", Name: "cart"}, {Kind: tapio.KindDeployment, Namespace: "shop", Name: "search"}}
+	flapping, calm := scene{story: &back, reopened: at(1500), flaps: 7}, scene{story: &over, flaps: 7}
+	folded := &thread{Flaps: []time.Time{at(0), at(600), at(1200), at(1500)}}
+	folded.fold(&back, nil, at(1500))
+
 	return map[string]message{
-		"root-firing":        (&scene{story: &open}).root(),
-		"root-acked":         (&scene{story: &open, ack: first}).root(),
-		"root-resolved":      (&scene{story: &over, ack: first}).root(),
-		"root-absorbed":      (&scene{story: &part, parent: parent}).root(),
-		"root-reopened":      (&scene{story: &back, reopened: at(1500)}).root(),
-		"root-follows":       (&scene{story: &follows, follows: parent}).root(),
-		"root-moved":         (&scene{story: &open, meantFor: "#payments", lost: messageGone}).root(),
-		"root-unknown-cause": (&scene{story: &unknown}).root(),
-		"root-hostile":       (&scene{story: &odd}).root(),
-		"reply-cause":        reply(open.Title, factsOf(news)),
-		"reply-log":          reply(open.Title, factsOf(logs)),
-		"reply-worse":        reply(open.Title, factsOf(worse)),
-		"reply-change":       reply(open.Title, factsOf(mended)),
-		"reply-resolved":     reply(over.Title, factsOf(over)),
-		"reply-absorbed":     reply(open.Title, told),
-		"reply-acked":        reply(open.Title, acked),
-		"reply-hostile":      reply(odd.Title, factsOf(odd)),
-		"reply-rolling":      roll.message(open.Title),
-		"backlog":            b.message(),
-		"notice":             sorry("Tapio can't post to `#payments` (not_in_channel): " + mend("not_in_channel") + ". Until then its stories are told here."),
-		"timeline":           timeline(&over, notesOf()),
-		"timeline-hostile":   timeline(&odd, hostileNotes(hostile)),
-		"list":               lines.message(),
-		"list-empty":         (&listing{filters: filters{status: "open"}}).message(),
-		"list-none":          (&listing{filters: filters{status: "resolved", namespace: "shop", severity: 1}}).message(),
-		"list-filtered":      filtered.message(),
-		"help":               help(""),
-		"help-unknown":       help("lst"),
-		"story":              answer(&open, notesOf(), many[:4]),
-		"story-shared":       shared(&open, notesOf(), first),
-		"choose":             choose(asked{verb: "story", name: "check"}, []string{"shop/checkout", "shop/checkout-7d9f8-x2x7k"}, "Several names begin with `check`. Which one?"),
-		"choose-none":        choose(asked{verb: "story", name: "zebra"}, nil, ""),
-		"choose-story":       chooseStory(asked{verb: "why"}, many[:2]),
-		"root-muted":         (&scene{story: &open, muted: muted}).root(),
-		"reply-people":       reply(open.Title, people),
-		"why":                why(&considered),
-		"why-unknown":        why(&unknown),
-		"similar":            similar(&open, []tapio.Story{over, many[1], many[2]}, 1),
-		"similar-none":       similar(&open, nil, 0),
-		"mutes":              muteList(mutes, "", at(600)),
-		"mutes-none":         muteList(nil, "", at(600)),
-		"muted":              plainAnswer(":no_bell: `shop/checkout` is muted until 16:00 UTC. Its stories are kept and listed; nothing is posted for them. `/tapio unmute` ends it."),
-		"oncall":             onCallBot().oncall("", at(0)),
-		"oncall-none":        (&Bot{}).oncall("", at(0)),
-		"digest":             digestOf(over, many).message(everyDay),
-		"digest-nothing":     (&period{}).message(everyWeek),
-		"refused":            sorry("Only @sre may do that. Tapio's config says so (`slack.allow`)."),
+		"root-flapping":          flapping.root(),
+		"root-flapping-resolved": calm.root(),
+		"root-absorbed-over":     (&scene{story: &part, parent: parent, parentOver: at(900)}).root(),
+		"reply-flapping":         reply(open.Title, folded.News),
+		"storm":                  storm.message(),
+		"storm-over":             ended.message(),
+		"storm-late":             late.message(),
+		"aside":                  (&aside{story: &open, root: node, told: "#platform", hurt: hurt}).message(),
+		"aside-acked":            (&aside{story: &open, root: node, told: "#platform", hurt: hurt[:1], ack: first}).message(),
+		"aside-resolved":         (&aside{story: &over, root: node, told: "#platform", hurt: hurt}).message(),
+		"aside-absorbed":         (&aside{story: &part, root: node, told: "#platform", hurt: hurt, parent: parent}).message(),
+		"aside-owner":            (&aside{story: &open, root: node, told: "#shop"}).message(),
+		"direct":                 directMessage(&back, node, string(whyCameBack)+". You had taken care of it."),
+		"root-firing":            (&scene{story: &open}).root(),
+		"root-acked":             (&scene{story: &open, ack: first}).root(),
+		"root-resolved":          (&scene{story: &over, ack: first}).root(),
+		"root-absorbed":          (&scene{story: &part, parent: parent}).root(),
+		"root-reopened":          (&scene{story: &back, reopened: at(1500)}).root(),
+		"root-follows":           (&scene{story: &follows, follows: parent}).root(),
+		"root-moved":             (&scene{story: &open, meantFor: "#payments", lost: messageGone}).root(),
+		"root-unknown-cause":     (&scene{story: &unknown}).root(),
+		"root-hostile":           (&scene{story: &odd}).root(),
+		"reply-cause":            reply(open.Title, factsOf(news)),
+		"reply-log":              reply(open.Title, factsOf(logs)),
+		"reply-worse":            reply(open.Title, factsOf(worse)),
+		"reply-change":           reply(open.Title, factsOf(mended)),
+		"reply-resolved":         reply(over.Title, factsOf(over)),
+		"reply-absorbed":         reply(open.Title, told),
+		"reply-acked":            reply(open.Title, acked),
+		"reply-hostile":          reply(odd.Title, factsOf(odd)),
+		"reply-rolling":          roll.message(open.Title),
+		"backlog":                b.message(),
+		"notice":                 sorry("Tapio can't post to `#payments` (not_in_channel): " + mend("not_in_channel") + ". Until then its stories are told here."),
+		"timeline":               timeline(&over, notesOf()),
+		"timeline-hostile":       timeline(&odd, hostileNotes(hostile)),
+		"list":                   lines.message(),
+		"list-empty":             (&listing{filters: filters{status: "open"}}).message(),
+		"list-none":              (&listing{filters: filters{status: "resolved", namespace: "shop", severity: 1}}).message(),
+		"list-filtered":          filtered.message(),
+		"help":                   help(""),
+		"help-unknown":           help("lst"),
+		"story":                  answer(&open, notesOf(), many[:4]),
+		"story-shared":           shared(&open, notesOf(), first),
+		"choose":                 choose(asked{verb: "story", name: "check"}, []string{"shop/checkout", "shop/checkout-7d9f8-x2x7k"}, "Several names begin with `check`. Which one?"),
+		"choose-none":            choose(asked{verb: "story", name: "zebra"}, nil, ""),
+		"choose-story":           chooseStory(asked{verb: "why"}, many[:2]),
+		"root-muted":             (&scene{story: &open, muted: muted}).root(),
+		"reply-people":           reply(open.Title, people),
+		"why":                    why(&considered),
+		"why-unknown":            why(&unknown),
+		"similar":                similar(&open, []tapio.Story{over, many[1], many[2]}, 1),
+		"similar-none":           similar(&open, nil, 0),
+		"mutes":                  muteList(mutes, "", at(600)),
+		"mutes-none":             muteList(nil, "", at(600)),
+		"muted":                  plainAnswer(":no_bell: `shop/checkout` is muted until 16:00 UTC. Its stories are kept and listed; nothing is posted for them. `/tapio unmute` ends it."),
+		"oncall":                 onCallBot().oncall("", at(0)),
+		"oncall-none":            (&Bot{}).oncall("", at(0)),
+		"digest":                 digestOf(over, many).message(everyDay),
+		"digest-nothing":         (&period{}).message(everyWeek),
+		"refused":                sorry("Only @sre may do that. Tapio's config says so (`slack.allow`)."),
 	}
 }
 
@@ -159,7 +188,7 @@ func TestGolden(t *testing.T) {
 var control = regexp.MustCompile(`<[^>]*>?`)
 
 // ours are the control sequences that the bot itself writes.
-var ours = regexp.MustCompile(`^<(@[UW][A-Z0-9]+|https://work\.slack\.com/[\w./?=&]+\|[^<>]*)>$`)
+var ours = regexp.MustCompile(`^<(@[UW][A-Z0-9]+|!date\^\d+\^(\{date_short_pretty\} )?\{time\}\|[\w: ]+|https://work\.slack\.com/[\w./?=&]+\|[^<>]*)>$`)
 
 // check reports what Slack would refuse or act on though it should not.
 func check(t testing.TB, m *message) {
@@ -355,6 +384,12 @@ func hostileMessages(s tapio.Story) []message {
 	for len(long.Timeline) < 200 {
 		long.Timeline = append(long.Timeline, s.Timeline...)
 	}
+	storm := board{storm: true, total: 999, open: 99, others: []group{{s.Title, 9}, {s.Title, 8}}}
+	for range stormListed {
+		storm.lines = append(storm.lines, boardLine{story: s, own: from}, boardLine{story: part, parent: from})
+	}
+	storm.lines = storm.lines[:stormListed]
+	hurt := []tapio.Entity{{Name: s.Title}, {Name: s.Title + "x"}, {Name: "c"}, {Name: "d"}}
 	b := board{total: 99, open: 99}
 	var all []tapio.Story
 	for range maxListed {
@@ -377,6 +412,8 @@ func hostileMessages(s tapio.Story) []message {
 		said = append(said, fact{Kind: newsOf(n.Kind), Time: n.Time, At: n.Time, Text: n.Sentence()})
 	}
 	return []message{
+		storm.message(), (&aside{story: &s, root: from, told: s.Title, hurt: hurt, ack: who}).message(), (&aside{story: &part, root: from, parent: from}).message(),
+		directMessage(&s, from, s.Title), (&scene{story: &part, parent: from, parentOver: t0}).root(),
 		(&scene{story: &s}).root(), (&scene{story: &s, ack: who, follows: from, meantFor: s.Title, lost: messageGone}).root(),
 		(&scene{story: &over, ack: who}).root(), (&scene{story: &part, parent: from}).root(), (&scene{story: &unknown}).root(),
 		reply(s.Title, facts), reply(s.Title, facts[:1]), roll.message(s.Title), timeline(&long, notes), timeline(&unknown, notes), answer(&s, notes, all), shared(&s, notes, who),

@@ -59,6 +59,10 @@ const (
 	// postEvery is Slack's pace of chat.postMessage: about one a second and
 	// channel (docs.slack.dev/apis/web-api/rate-limits).
 	postEvery = time.Second
+	// postsPerMinute is its pace for a whole workspace: "several hundred a
+	// minute" (docs.slack.dev/apis/web-api/rate-limits). Half of what the
+	// smallest reading of that allows leaves room for answers to people.
+	postsPerMinute = 240
 	// editsPerMinute is the tier of chat.update, for app and workspace.
 	editsPerMinute = 50
 	// defaultRetryAfter is waited out when Slack limits the rate and doesn't

@@ -10,7 +10,7 @@ import (
 type metrics struct {
 	posts    *prometheus.CounterVec // by kind: root, reply, notice, backlog
 	edits    *prometheus.CounterVec // by kind: root, reply, backlog
-	decided  *prometheus.CounterVec // by step
+	decided  *prometheus.CounterVec // by step and why
 	retries  *prometheus.CounterVec // by Slack's error name
 	found    prometheus.Counter
 	plain    prometheus.Counter
@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		posts:    counter("posts_total", "Messages posted.", "kind"),
 		edits:    counter("edits_total", "Messages edited.", "kind"),
-		decided:  counter("decisions_total", "What new revisions of stories led to.", "step"),
+		decided:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tapio_bot_decisions_total", Help: "What new revisions of stories led to, and why."}, []string{"step", "why"}),
 		retries:  counter("retries_total", "Calls of Slack that will be made again, by the reason.", "error"),
 		found:    prometheus.NewCounter(prometheus.CounterOpts{Name: "tapio_bot_reconciled_total", Help: "Messages whose call had an unknown outcome and that were found in Slack."}),
 		plain:    prometheus.NewCounter(prometheus.CounterOpts{Name: "tapio_bot_plain_total", Help: "Messages that were sent as plain text because Slack refused their blocks."}),

@@ -46,21 +46,29 @@ func (t *thread) next(o *Options, now time.Time) (errand, bool) {
 	}
 	switch t.Root {
 	case rootNow:
-		offer(errand{do: doEdit, rank: rankOf(doEdit, true)})
+		e := errand{do: doEdit, rank: rankOf(doEdit, true)}
+		if t.lists() {
+			e.at = t.ShownAt.Add(boardEvery) // many stories change at once
+		}
+		offer(e)
 	case rootSoon:
 		offer(errand{do: doEdit, at: t.ShownAt.Add(o.EditEvery), rank: rankOf(doEdit, false)})
 	}
 	if t.rollingDue() {
 		offer(errand{do: doRoll, rank: rankOf(doRoll, true)})
 	}
-	if len(t.News) > 0 {
+	if ripe := t.ripe(now); len(t.News) > 0 {
 		do := doReply
-		if t.Replies >= rollingAfter && !slices.ContainsFunc(t.News, func(f fact) bool { return f.Broadcast || f.Kind == tapio.NewsResolved }) {
+		if t.Replies >= rollingAfter && !slices.ContainsFunc(t.News[:ripe], func(f fact) bool { return f.Broadcast || f.Kind == tapio.NewsResolved }) {
 			do = doRoll
 		}
-		if t.Flush {
+		switch {
+		case ripe == 0:
+			first := slices.MinFunc(t.News, func(a, b fact) int { return a.At.Compare(b.At) })
+			offer(errand{do: do, at: first.At, rank: rankOf(do, false)})
+		case t.Flush:
 			offer(errand{do: do, rank: rankOf(do, true)})
-		} else {
+		default:
 			offer(errand{do: do, at: t.News[0].At.Add(o.BundleFor), rank: rankOf(do, false)})
 		}
 	}
@@ -128,8 +136,9 @@ func (d *desk) dispatch(ctx, calls context.Context, now time.Time) (wake time.Ti
 // one may be.
 func (d *desk) pick(now time.Time) (best *thread, what errand, wake time.Time) {
 	wake = now.Add(idleWake)
+	held := d.shaky() && d.intents() >= maxIntents
 	for _, t := range d.work {
-		if t.busy {
+		if t.busy || held && t.Intent == nil {
 			continue
 		}
 		if t.Channel != d.defaultChannel() && d.parked(t.Channel, now) {
@@ -154,6 +163,26 @@ func (d *desk) pick(now time.Time) (best *thread, what errand, wake time.Time) {
 	return best, what, wake
 }
 
+// While Slack doesn't answer, no more calls than these are begun: each would
+// have to be looked for afterwards, while what only waits is said as it is then.
+const (
+	shakyAfter = 3 // unknown outcomes in a row
+	maxIntents = 5
+)
+
+func (d *desk) shaky() bool { return d.fails >= shakyAfter }
+
+// intents counts the calls that were begun.
+func (d *desk) intents() int {
+	n := 0
+	for _, t := range d.work {
+		if t.Intent != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // allowed returns when Slack's pace lets the thread make the call.
 func (d *desk) allowed(t *thread, do deed, now time.Time) time.Time {
 	p := d.place(t.Channel)
@@ -166,7 +195,7 @@ func (d *desk) allowed(t *thread, do deed, now time.Time) time.Time {
 	}
 	i := intent{Do: do}
 	if i.posts(t) {
-		at = later(at, free(p.posts, now))
+		at = later(at, later(free(p.posts, now), free(d.posts, now)))
 		if t.unsure {
 			at = later(at, free(d.looks, now))
 		}
@@ -188,7 +217,7 @@ func free(l *rate.Limiter, now time.Time) time.Time {
 // parentAt holds back that a story is part of another one until that one's
 // message can be linked, for a while.
 func (d *desk) parentAt(t *thread, do deed, now time.Time) time.Time {
-	if t.Status != tapio.StatusAbsorbed || do == doPost || t.Board != "" {
+	if t.Kind != kindAside && t.Kind != kindDirect && (t.Status != tapio.StatusAbsorbed || do == doPost || t.Board != "") {
 		return now
 	}
 	p := d.threads[t.Parent]
@@ -206,13 +235,13 @@ func (d *desk) say(ctx, calls context.Context, t *thread, do deed, now time.Time
 		case doPost, doEdit:
 			t.Root = rootFine
 		case doReply:
-			i.News, t.News, t.Flush = t.News, nil, false
+			i.News = t.take(now)
 		case doRoll:
 			if t.Rolling == nil {
 				t.Rolling = &rolling{}
 			}
-			t.Rolling.add(t.News)
-			t.Rolling.Due, t.News, t.Flush = true, nil, false
+			t.Rolling.add(t.take(now))
+			t.Rolling.Due = true
 		}
 		t.Intent = i
 	}
@@ -226,6 +255,7 @@ func (d *desk) say(ctx, calls context.Context, t *thread, do deed, now time.Time
 	print := m.fingerprint()
 	if do == doEdit && print != "" && print == t.Shown && !t.Intent.Plain {
 		t.Intent = nil // it looks the same: silence
+		d.count.decided.WithLabelValues(string(stepSilence), string(whySame)).Inc()
 		d.note(t)
 		return d.save(ctx, t.record())
 	}
@@ -255,6 +285,7 @@ func (d *desk) say(ctx, calls context.Context, t *thread, do deed, now time.Time
 	t.busy, p.busy = true, true
 	if c.posts {
 		p.posts.AllowN(now, 1)
+		d.posts.AllowN(now, 1)
 		if c.unsure {
 			d.looks.AllowN(now, 1)
 		}
@@ -267,6 +298,23 @@ func (d *desk) say(ctx, calls context.Context, t *thread, do deed, now time.Time
 		return r
 	})
 	return nil
+}
+
+// take takes the news that may be told now.
+func (t *thread) take(now time.Time) []fact {
+	n := t.ripe(now)
+	if n == 0 && len(t.News) > 0 {
+		n = len(t.News) // the errand was for what comes first
+	}
+	out := slices.Clone(t.News[:n])
+	t.News, t.Flush = slices.Clone(t.News[n:]), false
+	if len(t.News) == 0 {
+		t.News = nil
+	}
+	if slices.ContainsFunc(out, func(f fact) bool { return f.Kind == newsFlap }) {
+		t.FlapTold = now
+	}
+	return out
 }
 
 // start runs a call in a goroutine of its own.
@@ -295,17 +343,26 @@ func (d *desk) render(ctx context.Context, t *thread, now time.Time) (message, e
 		return d.renderBacklog(ctx, t)
 	case kindDigest:
 		return d.renderDigest(ctx, t)
+	case kindStorm:
+		return d.renderStorm(ctx, t)
+	case kindAside:
+		return d.renderAside(ctx, t)
+	case kindDirect:
+		return d.renderDirect(ctx, t)
 	}
 	s, err := d.opts.Stories.Story(ctx, t.ID)
 	if err != nil {
 		return message{}, fmt.Errorf("read story %s: %w", t.ID, err)
 	}
-	sc := scene{story: &s, ack: t.Ack, muted: d.silencer(&s, now), reopened: t.Reopened, lost: t.Lost}
+	sc := scene{story: &s, ack: t.Ack, muted: d.silencer(&s, now), reopened: t.Reopened, lost: t.Lost, flaps: t.flaps(t.Reopened)}
 	if t.Channel != t.Route {
 		sc.meantFor = t.Route
 	}
 	if s.Status == tapio.StatusAbsorbed {
 		sc.parent = d.titled(ctx, s.AbsorbedInto)
+		if p, err := d.opts.Stories.Story(ctx, s.AbsorbedInto); err == nil && p.Status == tapio.StatusResolved {
+			sc.parentOver = p.Resolved
+		}
 	}
 	if s.Follows != "" {
 		sc.follows = d.titled(ctx, s.Follows)

@@ -55,14 +55,19 @@ func (d *desk) defaultChannel() string { return channelName(d.opts.DefaultChanne
 // channelOf says which channel a story belongs to: its annotation, else the
 // first route that matches, else the default.
 func (d *desk) channelOf(s *tapio.Story) string {
-	if a := s.Owner.Channel; a != "" {
-		if name := channelName(a); name != "" {
+	return d.channelFor(s.Owner.Channel, s.Subject.Namespace, s.ID)
+}
+
+// channelFor says which channel belongs to an annotation and a namespace.
+func (d *desk) channelFor(annotation, namespace, story string) string {
+	if annotation != "" {
+		if name := channelName(annotation); name != "" {
 			return name
 		}
-		d.log.Warn("annotation is not a channel; the story goes by the routes", "story", s.ID, "channel", literal(a, budgetName))
+		d.log.Warn("annotation is not a channel; the story goes by the routes", "story", story, "channel", literal(annotation, budgetName))
 	}
 	for _, r := range d.opts.Routes {
-		if ok, err := path.Match(r.Namespace, s.Subject.Namespace); err == nil && ok {
+		if ok, err := path.Match(r.Namespace, namespace); err == nil && ok {
 			return channelName(r.Channel)
 		}
 	}

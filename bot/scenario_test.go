@@ -205,7 +205,7 @@ func TestFlood(t *testing.T) {
 				t.Errorf("not resolved: %s", root.Text)
 			}
 		}
-	})
+	}, func(o *Options) { o.StormAfter = -1 })
 }
 
 func TestArchivedInMidIncident(t *testing.T) {

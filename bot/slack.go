@@ -66,7 +66,8 @@ func verdictOf(name string) verdict {
 		return callLimited
 	case "fatal_error", "internal_error", "service_unavailable", "request_timeout", "team_added_to_org":
 		return callUnknown
-	case "not_in_channel", "channel_not_found", "is_archived", "is_inactive", "posting_to_channel_denied", "no_permission":
+	case "not_in_channel", "channel_not_found", "is_archived", "is_inactive", "posting_to_channel_denied", "no_permission",
+		"user_not_found", "cannot_dm_bot", "user_disabled", "messages_tab_disabled":
 		return callRoute
 	case "message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found", "cannot_reply_to_message":
 		return callGone
@@ -175,6 +176,15 @@ func (a *api) find(ctx context.Context, channel, thread, nonce string, since tim
 		}
 	}
 	return sent{}, false, nil
+}
+
+// openDirect returns the conversation with a person.
+func (a *api) openDirect(ctx context.Context, user string) (string, error) {
+	c, _, _, err := a.client.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{user}})
+	if err != nil {
+		return "", err
+	}
+	return c.ID, nil
 }
 
 // join makes the bot a member of a public channel.

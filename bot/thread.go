@@ -29,8 +29,11 @@ type threadKind string
 const (
 	kindStory   threadKind = "story"   // one story
 	kindBacklog threadKind = "backlog" // the failures that were already there
+	kindStorm   threadKind = "storm"   // the stories of a storm
 	kindNotice  threadKind = "notice"  // one line about a channel that refuses us
 	kindDigest  threadKind = "digest"  // what happened in a day or a week
+	kindAside   threadKind = "aside"   // one line about a story, for a team that it hurts
+	kindDirect  threadKind = "direct"  // a direct message about a story
 )
 
 // urgency says what the root message of a thread needs.
@@ -60,13 +63,18 @@ type thread struct {
 	Title    string         `json:"title,omitempty"`
 	Updated  time.Time      `json:"updated,omitzero"`  // when that revision was made
 	Reopened time.Time      `json:"reopened,omitzero"` // when it last came back
-	Parent   string         `json:"parent,omitempty"`  // story that absorbed it
+	Parent   string         `json:"parent,omitempty"`  // story that absorbed it; of an aside or a direct message: its story
 	Follows  string         `json:"follows,omitempty"`
-	Board    string         `json:"board,omitempty"` // thread of kind backlog that tells this story
+	Board    string         `json:"board,omitempty"` // thread of kind backlog or storm that tells this story
+	Where    string         `json:"where,omitempty"` // namespace
+	Since    time.Time      `json:"since,omitzero"`  // when the bot first heard of it
+	Worst    tapio.Severity `json:"worst,omitempty"` // since it opened or came back
+	Flaps    []time.Time    `json:"flaps,omitempty"` // when it came back, in the last hour
+	FlapTold time.Time      `json:"flap_told,omitzero"`
 	Ack      *ack           `json:"ack,omitempty"`
 	Muted    bool           `json:"muted,omitempty"`   // a mute silences it
-	Members  []string       `json:"members,omitempty"` // of a backlog: story IDs
-	Line     string         `json:"line,omitempty"`    // of a notice: its mrkdwn; of a digest: daily or weekly
+	Members  []string       `json:"members,omitempty"` // of a backlog or storm: story IDs
+	Line     string         `json:"line,omitempty"`    // of a notice: its mrkdwn; of a digest: daily or weekly; of a direct message: why it is sent; of a storm: storyLate or nothing
 
 	// What was said.
 	ChannelID string    `json:"channel_id,omitempty"`
@@ -78,6 +86,8 @@ type thread struct {
 	Replies   int       `json:"replies,omitempty"`
 	Rolling   *rolling  `json:"rolling,omitempty"`
 	ToldPart  bool      `json:"told_part,omitempty"` // that it is part of Parent
+	Deleted   int       `json:"deleted,omitempty"`   // how often people deleted the root message
+	Hushed    bool      `json:"hushed,omitempty"`    // they don't want to see it
 
 	// What is to be said.
 	Root  urgency   `json:"root,omitempty"`
@@ -113,7 +123,8 @@ type fact struct {
 	Story     string         `json:"story,omitempty"`     // ID of the story that is part of this one
 	Broadcast bool           `json:"broadcast,omitempty"` // to the channel as well
 	More      int            `json:"more,omitempty"`      // earlier facts that were left out
-	At        time.Time      `json:"at"`                  // when the bot took it up
+	At        time.Time      `json:"at"`                  // when the bot took it up; later where it is to wait
+	Ref       time.Time      `json:"ref,omitzero"`        // when it was worded
 
 	linked bool // Text is mrkdwn that the bot made
 }
@@ -128,6 +139,7 @@ const (
 type rolling struct {
 	TS    string   `json:"ts,omitempty"`
 	Lines []string `json:"lines"`          // mrkdwn
+	Last  string   `json:"last,omitempty"` // the newest as mrkdwn without dates, for phones
 	More  int      `json:"more,omitempty"` // facts that no longer fit
 	Due   bool     `json:"due,omitempty"`  // it holds lines that weren't said yet
 }
@@ -170,7 +182,31 @@ func (t *thread) closed() bool {
 }
 
 // once reports whether it is said once and then forgotten.
-func (t *thread) once() bool { return t.Kind == kindNotice || t.Kind == kindDigest }
+func (t *thread) once() bool {
+	return t.Kind == kindNotice || t.Kind == kindDigest || t.Kind == kindDirect
+}
+
+// lists reports whether the root message lists stories.
+func (t *thread) lists() bool { return t.Kind == kindBacklog || t.Kind == kindStorm }
+
+// ripe returns how many of the news may be told, which come before the others.
+func (t *thread) ripe(now time.Time) int {
+	slices.SortStableFunc(t.News, func(a, b fact) int {
+		x, y := a.At.After(now), b.At.After(now)
+		switch {
+		case x == y:
+			return 0
+		case x:
+			return 1
+		}
+		return -1
+	})
+	n := slices.IndexFunc(t.News, func(f fact) bool { return f.At.After(now) })
+	if n < 0 {
+		n = len(t.News)
+	}
+	return n
+}
 
 // idle reports whether nothing is to be said or being said.
 func (t *thread) idle() bool {
@@ -264,7 +300,7 @@ func decodeThread(r tapio.Record) (*thread, error) {
 	switch i := t.Intent; {
 	case t.ID == "" || r.Key != threadPrefix+t.ID:
 		wrong = fmt.Sprintf("thread %q", t.ID)
-	case t.Kind != kindStory && t.Kind != kindBacklog && !t.once():
+	case t.Kind != kindStory && t.Kind != kindAside && !t.lists() && !t.once():
 		wrong = fmt.Sprintf("a thread of kind %q", t.Kind)
 	case i == nil || i.Do == doPost || t.RootTS != "" && (i.Do == doEdit || i.Do == doReply || i.Do == doRoll && t.Rolling != nil):
 		return t, nil

@@ -168,7 +168,19 @@ func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
 		return true
 	}
 	s := e.graph.State(ev.Entity)
-	return e.graph.Exists(ev.Entity) && s.Pod != nil && !s.Pod.Ready && !e.graph.Starting(ev.Entity, e.now, grace)
+	if !e.graph.Exists(ev.Entity) || s.Pod == nil {
+		return false
+	}
+	if ev.Type == tapio.AppError && (ev.Attrs[tapio.AttrRecurring] == "true" || restarted(s)) {
+		return true
+	}
+	return !s.Pod.Ready && !e.graph.Starting(ev.Entity, e.now, grace)
+}
+
+// restarted reports whether a container of the pod failed twice or more: that
+// is no slow start.
+func restarted(pod *tapio.State) bool {
+	return slices.ContainsFunc(pod.Pod.Containers, func(c tapio.ContainerState) bool { return c.Restarts >= 2 })
 }
 
 // evidenceIDs names the cited evidence of what the finding must see.

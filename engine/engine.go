@@ -355,6 +355,9 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 	}
 	e.keepRecent(ev)
 	out := e.refused(ev)
+	for _, said := range e.appErrors(ev) {
+		out = append(out, e.observeEvent(said)...)
+	}
 	if !matters || e.expected(ev) {
 		return append(out, e.follow(ev)...)
 	}
@@ -464,7 +467,7 @@ func (inc *incident) addGap(g tapio.Gap) bool {
 
 // keepRecent remembers changes and effects for stories that begin later.
 func (e *Engine) keepRecent(ev *tapio.Event) {
-	if !told(ev) {
+	if !told(ev) || ev.Type == tapio.ContainerLog {
 		return
 	}
 	list := append(e.recent[ev.Entity], ev)

@@ -18,6 +18,9 @@ func (e *Engine) explains(parent, child *incident) bool {
 		// One object is at fault for both: the story that began first is told.
 		return parent.onset.Before(child.onset) || parent.onset.Equal(child.onset) && parent.subject.Compare(child.subject) < 0
 	}
+	if sharesWords(parent, child) {
+		return true
+	}
 	// A Service without endpoints is a symptom of its pods' own trouble.
 	if child.subject.Kind == tapio.KindService && parent.subject.Kind != tapio.KindNode && child.chosen.Template.IsSymptom() {
 		return parent.subject.Kind != tapio.KindService && !parent.chosen.Template.IsSymptom() && e.serves(child.subject, parent)
@@ -120,4 +123,22 @@ func (e *Engine) refersTo(cause tapio.Entity, ev *tapio.Event) bool {
 		}
 	}
 	return false
+}
+
+// sharesWords reports whether the parent holds the child's own words for the
+// cause that it tells: the child's containers say why they fail.
+func sharesWords(parent, child *incident) bool {
+	for _, f := range parent.findings {
+		if f.Subject == child.subject && f.Subject != parent.subject && says(f) && f.Template == parent.chosen.Template &&
+			f.Template != child.chosen.Template && f.CauseEntity == parent.chosen.CauseEntity && f.Compare(child.chosen) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// says reports whether the finding rests on an application's own words.
+func says(f *diagnosis.Finding) bool {
+	_, asked := f.Template.Requires(tapio.AppError)
+	return asked
 }

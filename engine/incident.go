@@ -31,7 +31,7 @@ type incident struct {
 	gaps     []tapio.Gap
 	news     []tapio.News
 	trigger  *tapio.Trigger
-	asked    map[string]bool // container IDs whose log was asked for
+	asked    map[string]bool // runs whose log was asked for
 
 	onset     time.Time // event time of the first symptom
 	found     time.Time // engine time of the first finding
@@ -47,6 +47,7 @@ type incident struct {
 	announced tapio.Scope // what the thread was last told of the scope
 	wanted    int         // pods wanted when most were down
 	lastError string
+	heard     bool // a log of its containers was read
 	fresh     bool // changed since the last revision
 	backlog   bool
 
@@ -117,7 +118,7 @@ func shared(k tapio.Kind) bool {
 	switch k {
 	case tapio.KindNode, tapio.KindRegistry, tapio.KindImage, tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota,
 		tapio.KindLimitRange, tapio.KindNamespace, tapio.KindServiceAccount, tapio.KindPersistentVolumeClaim,
-		tapio.KindValidatingWebhook, tapio.KindMutatingWebhook:
+		tapio.KindValidatingWebhook, tapio.KindMutatingWebhook, tapio.KindService, tapio.KindHost:
 		return true
 	}
 	return false
@@ -176,7 +177,7 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 		}
 	}
 	e.cite(inc, f)
-	e.askForLog(inc, ev)
+	e.askForLogs(inc, ev)
 	e.diagnose(inc)
 }
 
@@ -232,24 +233,11 @@ func (inc *incident) addPod(p tapio.Entity) {
 	}
 }
 
-// askForLog wants the last lines of a container that ended by itself.
-func (e *Engine) askForLog(inc *incident, ev *tapio.Event) {
-	if ev.Type != tapio.ContainerExit || ev.Reason != "Error" && ev.Reason != "Completed" && ev.Reason != "OOMKilled" {
-		return
-	}
-	id := ev.Attrs[tapio.AttrContainerID]
-	if inc.asked[id] || len(inc.asked) >= 3 || !e.graph.Exists(ev.Entity) {
-		return
-	}
-	inc.asked[id] = true
-	e.wants = append(e.wants, tapio.Want{Kind: tapio.WantLog, Entity: ev.Entity, Previous: ev.Int(tapio.AttrRestarts) > 0})
-}
-
 // failing reports whether anything affected is not well now. regardless leaves
 // out the grace for pods that start.
 func (e *Engine) failing(inc *incident, regardless bool) bool {
 	t := inc.chosen.Template
-	if e.lasting(inc) {
+	if e.lasting(inc) || e.storming(inc) {
 		return true
 	}
 	for entity := range inc.affected {
@@ -314,7 +302,7 @@ func (e *Engine) onlyStarting(entity tapio.Entity, grace time.Duration) bool {
 		if p.Pod.Ready || p.Pod.Terminating || p.Pod.Phase == "Succeeded" || p.Pod.Phase == "Failed" {
 			continue
 		}
-		if !e.graph.Starting(p.Entity, e.now, grace) {
+		if !e.graph.Starting(p.Entity, e.now, grace) || restarted(p) {
 			return false
 		}
 		starting = true

@@ -149,6 +149,9 @@ func split(line string) ([]string, error) {
 	in, has, literal := false, false, false
 	for _, r := range line {
 		switch {
+		case literal && r == 'n':
+			word.WriteRune('\n')
+			literal = false
 		case literal:
 			word.WriteRune(r)
 			literal = false
@@ -391,6 +394,6 @@ func podState(at time.Time, o options) *tapio.PodState {
 		Scheduled: o["node"] != "", Terminating: o["terminating"] == "true", RestartPolicy: o.get("restart", "Always"), TemplateHash: o["hash"],
 	}
 	name, st, _ := strings.Cut(o.get("container", "app:running"), ":")
-	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at}}
+	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at, Ready: p.Ready, Restarts: o.int("restarts", 0), Image: o["image"]}}
 	return p
 }

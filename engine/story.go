@@ -44,6 +44,7 @@ func (e *Engine) revise(inc *incident) tapio.Story {
 		BusinessService: owner.Service,
 		Scope:           inc.scope,
 		Owner:           owner,
+		Touches:         e.others(inc, owner),
 
 		Timeline: slices.Clone(inc.timeline),
 		Evidence: slices.Clone(inc.evidence),
@@ -81,9 +82,20 @@ func (e *Engine) revise(inc *incident) tapio.Story {
 	return s
 }
 
-// owner is whom the story is told to. A Service that names nobody is its pods'
+// owner is whom the story is told to: whom the cause belongs to, where that is
+// proven and has an owner who is told of things somewhere, otherwise whom what
+// hurts belongs to. A Service that names nobody is its pods'
 // owner's; what is deleted stays with whom it was told to.
 func (e *Engine) owner(inc *incident) tapio.Owner {
+	if st := inc.chosen.Template.Standing; st == tapio.StandingCertain || st == tapio.StandingLikely {
+		at := inc.chosen.CauseEntity.Object()
+		if w := e.graph.Workload(at); !w.IsZero() {
+			at = w
+		}
+		if o, _ := e.graph.Owner(at); o.Channel != "" {
+			return o
+		}
+	}
 	owner, _ := e.graph.Owner(inc.subject)
 	if owner.Channel == "" && inc.subject.Kind == tapio.KindService {
 		for _, p := range e.graph.Selected(inc.subject) {
@@ -96,6 +108,30 @@ func (e *Engine) owner(inc *incident) tapio.Owner {
 		return inc.last.Owner
 	}
 	return owner
+}
+
+// maxTouches bounds how many other owners a story names.
+const maxTouches = 20
+
+// others lists what is hurt of others than the owner, by owner and namespace.
+func (e *Engine) others(inc *incident, owner tapio.Owner) []tapio.Touch {
+	var out []tapio.Touch
+	for _, a := range slices.SortedFunc(maps.Keys(inc.affected), tapio.Entity.Compare) {
+		o, ignored := e.graph.Owner(a)
+		if ignored || a.Namespace == "" || o == owner || o.Channel != "" && o.Channel == owner.Channel {
+			continue
+		}
+		i := slices.IndexFunc(out, func(t tapio.Touch) bool { return t.Owner == o && t.Namespace == a.Namespace })
+		if i < 0 {
+			if len(out) == maxTouches {
+				continue
+			}
+			i = len(out)
+			out = append(out, tapio.Touch{Owner: o, Namespace: a.Namespace})
+		}
+		out[i].Affected = append(out[i].Affected, a)
+	}
+	return out
 }
 
 func (e *Engine) hypotheses(inc *incident) []tapio.Hypothesis {
@@ -140,7 +176,7 @@ func (e *Engine) checked(inc *incident) []string {
 			continue
 		}
 		for _, typ := range c.Types() {
-			if _, asked := inc.chosen.Template.Requires(typ); asked {
+			if _, asked := inc.chosen.Template.Requires(typ); asked || typ == tapio.AppError && inc.heard {
 				out = append(out, t.Check)
 				break
 			}
@@ -163,6 +199,9 @@ func (e *Engine) relatedServices(inc *incident) []string {
 				set[svc.Namespace+"/"+svc.Name] = true
 			}
 		}
+	}
+	if svc := inc.chosen.Facts[tapio.FactObject]; inc.chosen.Facts[tapio.FactKind] == string(tapio.KindService) && says(inc.chosen) {
+		set[svc] = true // whom it calls
 	}
 	for _, svc := range inc.last.RelatedServices {
 		set[svc] = true // it was, even if it or its pods are gone now

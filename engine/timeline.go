@@ -292,6 +292,7 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 		}
 		switch ev.Type {
 		case tapio.ContainerLog:
+			inc.heard = true
 			e.learn(inc, ev)
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
@@ -335,7 +336,7 @@ func (e *Engine) concerns(inc *incident, ev *tapio.Event) bool {
 // learn takes in the log lines that were wanted. A log is judged together with
 // an exit of the incident's own containers only.
 func (e *Engine) learn(inc *incident, ev *tapio.Event) {
-	if _, asked := inc.chosen.Template.Requires(tapio.ContainerExit); !asked {
+	if _, asked := inc.chosen.Template.Requires(tapio.ContainerExit); !asked && !inc.isAbout(tapio.AppError) {
 		return
 	}
 	e.record(inc, ev, tapio.RoleSymptom)
@@ -349,6 +350,17 @@ func (e *Engine) learn(inc *incident, ev *tapio.Event) {
 	if first && inc.status == tapio.StatusOpen {
 		inc.addNews(tapio.News{Kind: tapio.NewsLog, Time: ev.Time, Now: line, Evidence: []string{ev.ID}})
 	}
+}
+
+// isAbout reports whether a finding of the incident rests on events of the
+// type.
+func (inc *incident) isAbout(typ tapio.EventType) bool {
+	for _, f := range inc.findings {
+		if _, asked := f.Template.Requires(typ); asked {
+			return true
+		}
+	}
+	return false
 }
 
 // restoreData gives timeline data back the type it had before it was stored.

@@ -42,6 +42,8 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 			return containerOf(e, s) + " logged “" + last + "”"
 		}
 		return containerOf(e, s) + " left nothing in its log"
+	case tapio.AppError:
+		return containerOf(e, s) + " said" + said
 	case tapio.PodCreated:
 		return name + " was created"
 	case tapio.PodScheduled:

@@ -41,6 +41,26 @@ type View struct {
 	Evicted     int
 	Lost        int
 
+	// What an application's own words name.
+	Class         string // kind of the error: auth_failed
+	Peer          string // host that is called, as the log names it
+	PeerPort      string
+	PeerNamespace string // of the Service that the peer is, or the story's
+	User          string
+	Database      string
+	Path          string
+	Missing       string // module, setting or file that is lacking
+	Verb          string // that the API server refuses
+	Account       string // service account
+	AccountName   string // as the API server names it: shop:checkout
+	Volume        string
+	Claim         string
+	Origin        string // where the credential or address comes from
+	ThePeer       string // "Service mysql", "mysql:3306", "MySQL", or "a service that it calls"
+	HowItFails    string // "refuses connections"
+	WhatItLacks   string // "the module express is not in its image"
+	Confirmed     bool   // the Service has no ready endpoint
+
 	// The names of the seed design.
 	FailureCount      int    // the same as Failures
 	Duration          string // "6 min"
@@ -147,6 +167,7 @@ func newView(s *tapio.Story) *View {
 	v.Nearest = inline(dataOfType(s, tapio.ServiceSelectsNone, tapio.AttrNearest))
 	v.NodeStatus = dataOfType(s, tapio.NodeNotReady, tapio.AttrStatus)
 	v.phrases(s)
+	v.dependency(s)
 	v.verbs(s)
 	if t := s.Trigger; t != nil {
 		v.Revision, v.FromRevision, v.Manager = revision(t.Entity, t.Revision), revision(t.Entity, t.From), inline(t.Manager)

@@ -150,3 +150,18 @@ func clones(ms []*Message) []Message {
 	}
 	return out
 }
+
+// DirectID returns the ID of the bot's conversation with a user, by name or
+// ID, or "" where there is none.
+func (w *Workspace) DirectID(user string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u := w.user(user); u != nil {
+		for _, c := range w.channels {
+			if c.IM == u.ID {
+				return c.ID
+			}
+		}
+	}
+	return ""
+}

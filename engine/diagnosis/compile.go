@@ -43,7 +43,7 @@ type pattern struct {
 }
 
 var ranks = []tapio.Rank{
-	tapio.RankNode, tapio.RankInfrastructure, tapio.RankConfig, tapio.RankChange,
+	tapio.RankNode, tapio.RankInfrastructure, tapio.RankConfig, tapio.RankChange, tapio.RankDependency,
 	tapio.RankContainer, tapio.RankProbe, tapio.RankSymptom,
 }
 

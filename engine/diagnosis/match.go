@@ -174,6 +174,15 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 	if ev.Type == tapio.NodePressure || ev.Type == tapio.NodeProblem {
 		set(tapio.FactCondition, ev.Reason)
 	}
+	if ev.Type == tapio.AppError {
+		for fact, attr := range appErrorFacts {
+			if !r.pattern.Optional {
+				delete(x.facts, fact) // of another error
+			}
+			set(fact, ev.Attrs[attr])
+		}
+		set(tapio.FactClass, ev.Reason)
+	}
 	for fact, re := range r.pattern.captures {
 		if g := re.FindStringSubmatch(ev.Message); g != nil {
 			set(fact, g[1])
@@ -186,6 +195,15 @@ func (x *match) capture(r *reference, ev *tapio.Event, subject tapio.Entity) {
 		x.sure = tapio.Standing(ev.Attrs[tapio.AttrStanding])
 		x.cause = causeEntity(r.template.CauseEntity, subject, ev, x.facts)
 	}
+}
+
+// appErrorFacts are what an application's words name, and the attributes that
+// hold it.
+var appErrorFacts = map[string]string{
+	tapio.FactPeer: tapio.AttrPeer, tapio.FactPort: tapio.AttrPort, tapio.FactSystem: tapio.AttrSystem, tapio.FactUser: tapio.AttrUser,
+	tapio.FactDatabase: tapio.AttrDatabase, tapio.FactPath: tapio.AttrPath, tapio.FactMissing: tapio.AttrMissing, tapio.FactVerb: tapio.AttrVerb,
+	tapio.FactAccount: tapio.AttrAccount, tapio.FactVolume: tapio.AttrVolume, tapio.FactClaim: tapio.AttrClaim, tapio.FactOrigin: tapio.AttrOrigin,
+	tapio.FactConfirmed: tapio.AttrConfirmed, tapio.FactKind: tapio.AttrKind, tapio.FactObject: tapio.AttrObject,
 }
 
 func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[string]string) tapio.Entity {
@@ -204,11 +222,11 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 	}
 	e := tapio.Entity{Kind: tapio.Kind(kind), Name: facts[fact]}
 	switch e.Kind {
-	case tapio.KindImage, tapio.KindRegistry, tapio.KindNode, tapio.KindPersistentVolume, tapio.KindStorageClass,
+	case tapio.KindImage, tapio.KindRegistry, tapio.KindNode, tapio.KindHost, tapio.KindPersistentVolume, tapio.KindStorageClass,
 		tapio.KindNamespace, tapio.KindValidatingWebhook, tapio.KindMutatingWebhook, "ValidatingAdmissionPolicy":
 	default:
 		e.Namespace = ev.Entity.Namespace
-		if ns, name, ok := strings.Cut(e.Name, "/"); ok { // it is in another namespace
+		if ns, name, ok := strings.Cut(e.Name, "/"); ok { // it says whose it is
 			e.Namespace, e.Name = ns, name
 		}
 	}

@@ -9,7 +9,7 @@ func descriptions() map[string]string {
 		"templates.name":                  "The pattern in a few words, for lists: License expired.",
 		"templates.category":              "availability, performance or security.",
 		"templates.cause":                 "Cause code of the story, such as container.app_error; your own codes are fine. unknown where the pattern only names a symptom.",
-		"templates.rank":                  "How far upstream the cause lies. Where several patterns match, the most upstream wins: node, infrastructure, config, change, container, probe, symptom.",
+		"templates.rank":                  "How far upstream the cause lies. Where several patterns match, the most upstream wins: node, infrastructure, config, change, dependency, container, probe, symptom.",
 		"templates.standing":              "How well a match proves the cause. certain: a component said so about this very object. likely: right object, right order, known mechanism. possible: right time only.",
 		"templates.subject":               "What the pattern's events are gathered on, and what the story is about: the workload of a pod, the Service before it, or the node under it.",
 		"templates.cause_entity":          "The object at fault: subject, container, or a kind and the captured fact that names it, such as ConfigMap:object.",

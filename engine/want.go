@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"github.com/yairfalse/tapio"
+)
+
+// maxAsked bounds the logs that one incident asks for: reads go through the
+// API server, and what three pods of a workload say the fourth says too.
+const maxAsked = 6
+
+// askForLogs wants the last lines of the containers that an event shows to be
+// in trouble: of the run that ended, or of the one that runs and doesn't serve.
+func (e *Engine) askForLogs(inc *incident, ev *tapio.Event) {
+	switch ev.Type {
+	case tapio.ContainerExit:
+		if ev.Reason == "Error" || ev.Reason == "Completed" || ev.Reason == "OOMKilled" {
+			e.askForLog(inc, ev.Attrs[tapio.AttrContainerID], ev.Entity, ev.Int(tapio.AttrRestarts) > 0)
+		}
+	case tapio.KubernetesEvent:
+		if ev.Reason == "Unhealthy" && ev.Entity.Container != "" {
+			e.askForLog(inc, "now "+ev.Entity.String(), ev.Entity, false)
+		}
+	case tapio.PodNotReady:
+		e.askForPod(inc, ev.Entity)
+	case tapio.EndpointsRemoved:
+		for _, p := range e.graph.Selected(ev.Entity) {
+			if !p.Pod.Ready {
+				e.askForPod(inc, p.Entity)
+			}
+		}
+	}
+}
+
+// askForPod wants the log of the containers of a pod that run and aren't ready.
+func (e *Engine) askForPod(inc *incident, pod tapio.Entity) {
+	s := e.graph.State(pod)
+	if s == nil || s.Pod == nil || s.Pod.Terminating {
+		return
+	}
+	for _, c := range s.Pod.Containers {
+		if c.State != "running" || c.Ready || c.Init {
+			continue
+		}
+		entity := pod
+		entity.Container = c.Name
+		e.askForLog(inc, "now "+entity.String(), entity, false)
+	}
+}
+
+// askForLog wants one log once; id tells the runs of a container apart.
+func (e *Engine) askForLog(inc *incident, id string, container tapio.Entity, previous bool) {
+	if inc.asked[id] || len(inc.asked) >= maxAsked || !e.graph.Exists(container) {
+		return
+	}
+	inc.asked[id] = true
+	e.wants = append(e.wants, tapio.Want{Kind: tapio.WantLog, Entity: container, Previous: previous})
+}
