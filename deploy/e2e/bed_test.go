@@ -24,7 +24,7 @@ const busybox = "testbed.local/busybox:1"
 func (b *bed) script(ctx context.Context, dir string, env []string, text string) (string, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", text)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+b.path, "KUBECONFIG="+b.kubeconfig, "TESTBED_NAME="+clusterName, "TESTBED_STATE=", "TESTBED_NODE_MEMORY_MB=", "TESTBED_NODE_DISK_MB=")
+	cmd.Env = append(os.Environ(), "PATH="+b.path, "KUBECONFIG="+b.kubeconfig, "TESTBED_NAME="+clusterName, "TESTBED_STATE=", "TESTBED_NODE_MEMORY_MB=", "TESTBED_NODE_DISK_MB=", "TESTBED_NODE_PODS=")
 	cmd.Env = append(cmd.Env, env...)
 	// The sandboxes outlive the script that started them: don't wait for what
 	// they inherited.
@@ -47,12 +47,12 @@ type place struct {
 
 // place makes a namespace that is told to the channel of its own name, and
 // deletes it when the test ends. files are put beside the scripts; in those
-// that end in .yaml $NODE and the image are replaced.
+// that end in .yaml $NODE, $NS and the image are replaced.
 func (b *bed) place(t *testing.T, name string, annotations map[string]string, files map[string]string, node string) *place {
 	t.Helper()
 	p := &place{bed: b, name: name, dir: t.TempDir()}
 	config := filepath.Join(p.dir, "kubeconfig")
-	p.env = []string{"KUBECONFIG=" + config, "NODE=" + node, "NS=" + name}
+	p.env = []string{"KUBECONFIG=" + config, "NODE=" + node, "NS=" + name, "STATE=" + filepath.Dir(b.kubeconfig)}
 	data, err := os.ReadFile(b.kubeconfig)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func (b *bed) place(t *testing.T, name string, annotations map[string]string, fi
 	}
 	for file, text := range files {
 		if strings.HasSuffix(file, ".yaml") {
-			text = strings.NewReplacer("$NODE", node, busybox, b.image).Replace(text)
+			text = strings.NewReplacer("$NODE", node, "$NS", name, busybox, b.image).Replace(text)
 		}
 		if err := os.WriteFile(filepath.Join(p.dir, file), []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -11,72 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/bot/slackfake"
-	"sigs.k8s.io/yaml"
 )
-
-// scenario is one file of testdata/causes; testdata/README.md tells its form.
-type scenario struct {
-	Cause    tapio.Cause  `json:"cause"`
-	Entity   tapio.Entity `json:"entity"`
-	Node     string       `json:"node,omitempty"`     // role of the node that it breaks
-	Registry bool         `json:"registry,omitempty"` // needs the test cluster's
-	Alone    bool         `json:"alone,omitempty"`    // is played when all others are over
-
-	name  string
-	files map[string]string
-}
-
-func readScenario(t *testing.T, file string) scenario {
-	t.Helper()
-	archive, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := scenario{name: strings.TrimSuffix(filepath.Base(file), ".txtar"), files: map[string]string{}}
-	if err := yaml.UnmarshalStrict(archive.Comment, &s); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
-	for _, f := range archive.Files {
-		s.files[f.Name] = string(f.Data)
-	}
-	for _, script := range []string{"break", "mend"} {
-		if s.files[script] == "" {
-			t.Fatalf("%s: no file %q in it", file, script)
-		}
-	}
-	return s
-}
-
-// namespace is where the scenario happens, and the channel it is told in.
-func (s *scenario) namespace() string {
-	return "e2e-" + strings.NewReplacer(".", "-", "_", "-").Replace(s.name)
-}
-
-// lacks says why the scenario can't be played on this cluster, or "".
-func (s *scenario) lacks(b *bed) string {
-	switch {
-	case s.Node != "" && b.nodes[s.Node] == "":
-		return "needs node access"
-	case s.Registry && len(b.nodes) == 0:
-		return "needs the test cluster's registry"
-	}
-	return ""
-}
-
-// want returns the cause entity that must be told.
-func (s *scenario) want(node string) tapio.Entity {
-	e := s.Entity
-	e.Name = strings.ReplaceAll(e.Name, "$NODE", node)
-	switch e.Kind {
-	case tapio.KindNode, tapio.KindImage, tapio.KindRegistry:
-	default:
-		e.Namespace = s.namespace()
-	}
-	return e
-}
 
 // TestCauses breaks a workload for each cause and mends it: the right story
 // comes up in the workload's channel, and its thread says when it is over. In
@@ -84,15 +21,9 @@ func (s *scenario) want(node string) tapio.Entity {
 func TestCauses(t *testing.T) {
 	b := shared
 	b.cleared(t)
-	files, err := filepath.Glob("testdata/causes/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("found %d scenarios, %v", len(files), err)
-	}
-	var scenarios []scenario
+	scenarios := readScenarios(t)
 	var channels []string
-	for _, f := range files {
-		s := readScenario(t, f)
-		scenarios = append(scenarios, s)
+	for _, s := range scenarios {
 		channels = append(channels, s.namespace())
 	}
 	w := newWorkspace(t, channels...)
@@ -100,28 +31,24 @@ func TestCauses(t *testing.T) {
 	live.startReady()
 
 	var table report
-	// What the scheduler says names every node: those scenarios are over
-	// before a node is touched.
-	var scheduling sync.WaitGroup
+	order := newOrder(scenarios, b.atOnce)
 	play := func(t *testing.T, s scenario) {
 		whole := func() {}
-		if strings.HasPrefix(string(s.Cause), "sched.") && !s.Alone {
-			scheduling.Add(1) // before Parallel, which waits for all to begin
-			whole = sync.OnceFunc(scheduling.Done)
+		if order.scheduled(&s) {
+			order.scheduling.Add(1) // before Parallel, which waits for all to begin
+			whole = sync.OnceFunc(order.scheduling.Done)
 			defer whole()
 		}
 		if !s.Alone {
 			t.Parallel()
 		}
+		r := row{scenario: s.name, expected: s.Cause, note: "FAILED"}
+		defer func() { table.add(r) }()
 		if why := s.lacks(b); why != "" {
-			table.add(row{scenario: s.name, note: "left out: " + why})
+			r.note = "left out: " + why
 			t.Skip(why)
 		}
-		r := row{scenario: s.name, note: "FAILED"}
-		defer func() { table.add(r) }()
-		if s.Node != "" {
-			scheduling.Wait()
-		}
+		defer order.enter(&s)()
 		b.play(t, w, live, &s, &r, whole)
 	}
 	for _, group := range []struct {
@@ -136,7 +63,7 @@ func TestCauses(t *testing.T) {
 			}
 		})
 	}
-	table.write(t, filepath.Join(b.out, "e2e-causes.md"))
+	table.write(t, filepath.Join(b.out, "e2e-causes.md"), filepath.Join(b.out, "e2e"))
 
 	for _, s := range scenarios {
 		if roots := w.Messages(s.namespace()); len(roots) > 1 {
@@ -147,7 +74,7 @@ func TestCauses(t *testing.T) {
 		}
 	}
 	for _, m := range w.Messages("incidents") {
-		if s, ok := live.story(told(m)); !ok || s.CauseEntity.Kind != tapio.KindNode {
+		if s, ok := live.story(told(m)); !ok || strings.HasPrefix(s.CauseEntity.Namespace, "e2e-") {
 			t.Errorf("#incidents got a message that belongs to a team's channel: %s", m.Text)
 		}
 	}
@@ -160,34 +87,78 @@ func TestCauses(t *testing.T) {
 	t.Run("replay", func(t *testing.T) { b.replayEqualsLive(t, live) })
 }
 
-// play makes the workload, breaks it, waits for the story, mends it, and waits
-// until the thread says so. It calls whole once the workload is mended.
-func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *row, whole func()) {
-	node := b.nodes[s.Node]
-	files := s.files
-	if files["healthy.yaml"] == "" {
-		files["healthy.yaml"] = readFile(t, "testdata/web.yaml")
+// order says when a scenario may begin.
+type order struct {
+	slots      chan struct{}          // as many as may be played at once
+	nodes      map[string]*sync.Mutex // by role: one scenario at a time has a node
+	scheduling sync.WaitGroup         // those that a node's trouble would change
+}
+
+func newOrder(scenarios []scenario, atOnce int) *order {
+	o := &order{slots: make(chan struct{}, atOnce), nodes: map[string]*sync.Mutex{}}
+	for _, s := range scenarios {
+		if s.Node != "" {
+			o.nodes[s.Node] = new(sync.Mutex)
+		}
 	}
-	p := b.place(t, s.namespace(), nil, files, node)
+	return o
+}
+
+// scheduled reports whether the scenario is about what the scheduler says of
+// all nodes: it is over before a node is touched.
+func (o *order) scheduled(s *scenario) bool {
+	return strings.HasPrefix(string(s.Cause), "sched.") && s.Node == "" && !s.Alone
+}
+
+// enter waits until the scenario may begin, and returns what ends it.
+func (o *order) enter(s *scenario) (leave func()) {
+	if node := o.nodes[s.Node]; node != nil {
+		o.scheduling.Wait()
+		node.Lock()
+		return node.Unlock // waits more than it works: takes no slot
+	}
+	o.slots <- struct{}{}
+	return func() { <-o.slots }
+}
+
+// set makes the healthy workload of a scenario.
+func (b *bed) set(t *testing.T, name string, s *scenario, node string) *place {
+	p := b.place(t, name, nil, s.files, node)
+	if s.files["prepare"] != "" {
+		p.run(t, s.files["prepare"])
+	}
 	p.run(t, "kubectl apply -f healthy.yaml")
 	if s.files["start"] != "" {
 		p.run(t, s.files["start"])
 	}
 	p.awaitRollouts(t)
+	return p
+}
+
+// play makes the workload, breaks it, waits for the story, mends it, and waits
+// until the thread says so. It calls whole once the workload is mended.
+func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *row, whole func()) {
+	node := b.nodes[s.Node]
+	p := b.set(t, s.namespace(), s, node)
 	if roots := w.Messages(p.name); len(roots) > 0 {
 		t.Fatalf("told before anything was broken:\n%s", texts(roots))
 	}
+	mend := sync.OnceFunc(func() { p.run(t, s.files["mend"]+s.files["repair"]) })
+	if s.Node != "" || s.Access {
+		defer mend() // others need what was broken
+	}
 
-	p.run(t, s.files["break"])
-	want := s.want(node)
+	p.run(t, s.files["fault"]+s.files["break"])
+	want := s.want(p.name, node)
+	r.entity = want.entities[0]
 	limit := 90 * time.Second
-	if s.Node != "" {
+	if s.Node != "" || s.Slow {
 		limit = 3 * time.Minute // a dead kubelet is noticed after 50 s
 	}
 	var root slackfake.Message
 	var story tapio.Story
 	channel := ""
-	eventually(t, limit, fmt.Sprintf("a story with cause %s of %s", s.Cause, want), func() (bool, string) {
+	eventually(t, limit, fmt.Sprintf("a story with cause %s", want), func() (bool, string) {
 		var seen []string
 		for _, channel = range []string{p.name, "incidents"} {
 			for _, root = range w.Messages(channel) {
@@ -195,7 +166,7 @@ func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *r
 				if story, ok = live.story(told(root)); !ok {
 					continue
 				}
-				if story.Cause == s.Cause && story.CauseEntity == want {
+				if want.is(&story) {
 					return true, ""
 				}
 				if line := fmt.Sprintf("%s of %s", story.Cause, story.CauseEntity); channel == p.name && !slices.Contains(seen, line) {
@@ -206,11 +177,11 @@ func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *r
 		}
 		return false, fmt.Sprintf("told in #%s: %q", p.name, seen)
 	})
-	r.entity = want
+	r.is(&story)
 	r.posted = at(root).Sub(decisive(&story))
 	r.late = at(root).Sub(story.Opened)
 
-	p.run(t, s.files["mend"])
+	mend()
 	p.awaitRollouts(t)
 	mended := time.Now()
 	whole()
@@ -220,8 +191,8 @@ func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *r
 		r.resolved = at(reply).Sub(mended)
 		return ok && said && now.Status == tapio.StatusResolved, fmt.Sprintf("story %s is %s; affected %v; the thread:\n%s", story.ID, now.Status, now.Affected, texts(w.Replies(channel, root.TS)))
 	})
-	if now, _ := live.story(story.ID); now.Cause != s.Cause || now.CauseEntity != want {
-		t.Errorf("resolved as %s of %s, want %s of %s", now.Cause, now.CauseEntity, s.Cause, want)
+	if now, _ := live.story(story.ID); !want.is(&now) {
+		t.Errorf("resolved as %s of %s, want %s", now.Cause, now.CauseEntity, want)
 	}
 	r.note = ""
 }

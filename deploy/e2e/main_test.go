@@ -23,6 +23,9 @@ type options struct {
 	churn      time.Duration
 	seed       uint64
 	out        string
+	keep       bool
+	atOnce     int
+	corpus     string
 }
 
 // bed is where the tests run: the cluster and the program under test.
@@ -47,9 +50,13 @@ func TestMain(m *testing.M) {
 	flag.DurationVar(&o.churn, "churn", 90*time.Second, "how long TestChurn goes on")
 	flag.Uint64Var(&o.seed, "seed", 0, "of TestKill's instants; 0 takes one from the clock")
 	flag.StringVar(&o.out, "out", "../../out", "folder for reports, recordings and logs")
+	flag.BoolVar(&o.keep, "keep", false, "leave the test cluster up, and use the one that was left up")
+	flag.IntVar(&o.atOnce, "at-once", 28, "how many scenarios are played at once")
+	flag.StringVar(&o.corpus, "corpus", "", "folder that TestCorpus writes labelled cases to; without it, it does nothing")
 	flag.Parse()
-	// The scenarios wait for the cluster more than they work: all run at once.
-	if err := flag.Set("test.parallel", "64"); err != nil {
+	// The scenarios wait for the cluster more than they work, and say
+	// themselves how many are played at once.
+	if err := flag.Set("test.parallel", "1000"); err != nil {
 		panic(err)
 	}
 	os.Exit(runAll(m, o))
@@ -124,8 +131,9 @@ func (b *bed) up(ctx context.Context) error {
 	// The nodes beside node-1, where workloads prefer to run.
 	b.nodes = map[string]string{
 		"stop":  "node-2", // its kubelet is killed
-		"small": "node-3", // has little memory
-		"taint": "node-4", // is tainted, and drained
+		"small": "node-3", // has little memory and disk
+		"taint": "node-4", // is tainted, and drained; takes few pods
+		"power": "node-5", // loses its power, and its container runtime
 	}
 	b.kubeconfig = filepath.Join("/var/tmp/testbed", clusterName, "admin.kubeconfig")
 	// Two runs at once would take each other's cluster down. The lock goes with
@@ -140,15 +148,22 @@ func (b *bed) up(ctx context.Context) error {
 	}
 	b.lock = lock
 	began := time.Now()
+	if o := b.options; o.keep {
+		if _, err := b.script(ctx, "", nil, "kubectl --request-timeout 5s get nodes"); err == nil {
+			say("using the test cluster that is up")
+			return nil
+		}
+	}
 	say("starting the test cluster")
 	// The taints keep the other nodes empty and, as they only prefer, don't
 	// show in what the scheduler says.
 	text, err := b.script(ctx, "", nil, `
 cluster down
 cluster up 2
-TESTBED_NODE_MEMORY_MB=1024 cluster node start node-3
-cluster node start node-4
-for node in node-2 node-3 node-4; do
+TESTBED_NODE_MEMORY_MB=1024 TESTBED_NODE_DISK_MB=900 cluster node start node-3
+TESTBED_NODE_PODS=10 cluster node start node-4
+cluster node start node-5
+for node in node-2 node-3 node-4 node-5; do
   kubectl wait --for create --timeout 60s node $node
   kubectl taint node $node tapio-e2e=reserved:PreferNoSchedule
 done
@@ -163,7 +178,7 @@ until [[ -z $(kubectl get nodes -o jsonpath='{.items[*].spec.taints[?(@.effect==
 
 // down takes our own cluster down.
 func (b *bed) down() {
-	if b.options.kubeconfig != "" || b.kubeconfig == "" {
+	if b.options.kubeconfig != "" || b.kubeconfig == "" || b.keep {
 		return
 	}
 	if text, err := b.script(context.Background(), "", nil, "cluster down"); err != nil {

@@ -18,7 +18,9 @@ import (
 // row is what TestCauses found out about one scenario.
 type row struct {
 	scenario string
-	entity   tapio.Entity
+	expected tapio.Cause
+	entity   tapio.Entity  // at fault
+	story    *tapio.Story  // the right one, as it was when it was found
 	posted   time.Duration // from the decisive signal to the root message
 	late     time.Duration // of it, beyond the template's hold
 	resolved time.Duration // from the workload being whole again to the reply
@@ -30,6 +32,12 @@ func (r *row) told(cause string) {
 	if !slices.Contains(r.first, cause) {
 		r.first = append(r.first, cause)
 	}
+}
+
+// is takes the story that was told.
+func (r *row) is(s *tapio.Story) {
+	story := *s
+	r.story = &story
 }
 
 // report is the table of all scenarios.
@@ -44,8 +52,9 @@ func (r *report) add(one row) {
 	r.rows = append(r.rows, one)
 }
 
-// write prints the table and keeps it in a file.
-func (r *report) write(t *testing.T, file string) {
+// write prints the table and keeps it in a file, and as JSON and CSV in two
+// more.
+func (r *report) write(t *testing.T, file, data string) {
 	t.Helper()
 	slices.SortFunc(r.rows, func(a, b row) int { return cmp.Compare(a.scenario, b.scenario) })
 	var b strings.Builder
@@ -61,14 +70,17 @@ func (r *report) write(t *testing.T, file string) {
 			note = strings.TrimSpace(note + " first told as " + strings.Join(one.first, ", "))
 		}
 		entity, posted, late, resolved := "", "", "", ""
-		if !one.entity.IsZero() {
+		if one.story != nil {
 			told++
-			entity, posted, late = one.entity.String(), seconds(one.posted), seconds(one.late)
+			entity, posted, late = one.story.CauseEntity.String(), seconds(one.posted), seconds(one.late)
 		}
 		if one.note == "" {
 			resolved = seconds(one.resolved)
 		}
 		fmt.Fprintf(&b, "| %-28s | %-58s | %7s | %10s | %11s | %s |\n", one.scenario, entity, posted, late, resolved, note)
+	}
+	if err := r.data(data); err != nil {
+		t.Error(err)
 	}
 	slices.SortFunc(r.rows, func(a, b row) int { return cmp.Compare(a.late, b.late) })
 	if told > 0 {
@@ -77,7 +89,7 @@ func (r *report) write(t *testing.T, file string) {
 	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 		t.Error(err)
 	}
-	fmt.Printf("\n%s\n", b.String())
+	fmt.Printf("\n%s\nThe same for machines: %s.json, %s.csv\n", b.String(), data, data)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
