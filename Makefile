@@ -74,6 +74,14 @@ testbed: ## build the test cluster's executables: ten minutes once, then a secon
 e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; eight minutes
 	$(e2e)
 
+.PHONY: corpus
+corpus: testbed ## record the labelled cases of deploy/corpus anew; forty minutes
+	$(e2e) -run TestCorpus -timeout 90m -corpus $(CURDIR)/deploy/corpus
+
+.PHONY: score
+score: ## say how many cases of deploy/corpus are told right
+	go run ./cmd/tapio score deploy/corpus --min 0.97
+
 .PHONY: churn
 churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing may be told
 	$(e2e) -run TestChurn -churn 10m

@@ -102,12 +102,12 @@ func (p *place) run(t *testing.T, script string) string {
 	return text
 }
 
-// awaitRollouts waits until every Deployment of the namespace is up to date
-// and available.
+// awaitRollouts waits until every workload of the namespace is up to date and
+// available.
 func (p *place) awaitRollouts(t *testing.T) {
 	t.Helper()
-	p.run(t, `for deployment in $(kubectl get deployments -o name); do
-  kubectl rollout status --timeout 150s "$deployment"
+	p.run(t, `for workload in $(kubectl get deployments,statefulsets,daemonsets -o name); do
+  kubectl rollout status --timeout 150s "$workload"
 done`)
 }
 

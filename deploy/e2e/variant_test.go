@@ -3,12 +3,19 @@
 package e2e
 
 import (
+	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/yairfalse/tapio"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"sigs.k8s.io/yaml"
 )
 
 // variant is one of the ways in which a scenario is recorded for the corpus.
@@ -32,11 +39,13 @@ type noise struct {
 var (
 	quietNeighbour = noise{}
 	failingOne     = noise{
-		apply: neighbour("reports", `[sleep, "86400"]`),
-		after: "sleep 3\nkubectl set image deploy reports app=registry.test/reports:9",
+		apply: neighbour("reports", "replicas: 2", `[sh, -c, "touch /tmp/ready; sleep 86400"]`) + `        readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 2, failureThreshold: 2}
+`,
+		after: `sleep 3
+kubectl exec "$(kubectl get pods -l app=reports -o name | head -1)" -- rm /tmp/ready`,
 	}
 	rollingOne = noise{
-		apply: neighbour("ledger", `[sh, -c, "[ -e /scratch/tried ] || { touch /scratch/tried; echo ERROR: not yet; exit 1; }; sleep 6; touch /tmp/ready; sleep 86400"]`) + `        readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 2}
+		apply: neighbour("ledger", "replicas: 1", `[sh, -c, "[ -e /scratch/tried ] || { touch /scratch/tried; echo ERROR: not yet; exit 1; }; sleep 6; touch /tmp/ready; sleep 86400"]`) + `        readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 2}
         volumeMounts: [{name: scratch, mountPath: /scratch}]
       volumes: [{name: scratch, emptyDir: {}}]
 `,
@@ -51,11 +60,12 @@ var variants = []variant{
 }
 
 // neighbour is the manifest of a workload that is not the one that breaks.
-func neighbour(name, command string) string {
-	return strings.NewReplacer("NAME", name, "COMMAND", command).Replace(`apiVersion: apps/v1
+func neighbour(name, replicas, command string) string {
+	return strings.NewReplacer("NAME", name, "REPLICAS", replicas, "COMMAND", command).Replace(`apiVersion: apps/v1
 kind: Deployment
 metadata: {name: NAME}
 spec:
+  REPLICAS
   selector: {matchLabels: {app: NAME}}
   template:
     metadata: {labels: {app: NAME}}
@@ -83,8 +93,11 @@ func (s scenario) vary(v variant) scenario {
 		kind = s.Kinds[v.kind-1]
 	}
 	s.files = maps.Clone(s.files)
+	if kind == tapio.KindJob {
+		s.asJob()
+	}
 	for name, text := range s.files {
-		if kind != tapio.KindDeployment {
+		if kind != tapio.KindDeployment && kind != tapio.KindJob {
 			head := "kind: " + string(kind) + "\nmetadata: {name: web}\nspec:\n"
 			if kind == tapio.KindStatefulSet {
 				head += "  serviceName: web\n"
@@ -105,6 +118,41 @@ func (s scenario) vary(v variant) scenario {
 		s.EntityAlternatives[i] = renamed(e, kind, v.name)
 	}
 	return s
+}
+
+// asJob makes a Job of what a release makes of the healthy workload: a Job
+// can't be patched, so it is new and fails from the start.
+func (s *scenario) asJob() {
+	var workload appsv1.Deployment
+	healthy, err := yaml.YAMLToJSON([]byte(s.files["healthy.yaml"]))
+	if err != nil {
+		panic(err)
+	}
+	release, err := yaml.YAMLToJSON([]byte(s.files["release.yaml"]))
+	if err != nil {
+		panic(err)
+	}
+	patched, err := strategicpatch.StrategicMergePatch(healthy, release, workload)
+	if err != nil {
+		panic(err)
+	}
+	if err := json.Unmarshal(patched, &workload); err != nil {
+		panic(err)
+	}
+	template := workload.Spec.Template
+	template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	job, err := yaml.Marshal(batchv1.Job{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec:       batchv1.JobSpec{Template: template},
+	})
+	if err != nil {
+		panic(err)
+	}
+	s.files["job.yaml"] = string(job)
+	s.files["healthy.yaml"] = neighbour("front", "replicas: 1", `[sleep, "86400"]`)
+	s.files["break"] = strings.Replace(s.files["break"], "kubectl patch deploy web --patch-file release.yaml", "kubectl apply -f job.yaml", 1)
+	s.files["mend"] = ""
 }
 
 func renamed(e tapio.Entity, kind tapio.Kind, name string) tapio.Entity {
