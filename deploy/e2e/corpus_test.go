@@ -230,10 +230,6 @@ func (c *corpus) stories() []tapio.Story {
 func (c *corpus) write(t *testing.T) {
 	whole := filepath.Join(c.out, "corpus.jsonl")
 	steps, header := readSteps(t, whole)
-	namespaces := map[string]bool{}
-	for _, x := range c.samples {
-		namespaces[x.namespace] = true
-	}
 	broken := map[string]bool{}
 	for _, node := range c.nodes {
 		broken[node] = true
@@ -243,7 +239,7 @@ func (c *corpus) write(t *testing.T) {
 		if err := os.RemoveAll(folder); err != nil {
 			t.Fatal(err)
 		}
-		cut := &cut{sample: x, namespaces: namespaces, broken: broken}
+		cut := &cut{sample: x, broken: broken}
 		if err := cases.Write(folder, header, cut.of(steps), x.expect); err != nil {
 			t.Errorf("%s: %v", x.name, err)
 		}

@@ -39,8 +39,7 @@ func readSteps(t *testing.T, file string) ([]recording.Step, recording.Header) {
 // cut takes what belongs to one case out of a recording of many.
 type cut struct {
 	sample
-	namespaces map[string]bool // of all cases
-	broken     map[string]bool // the nodes that some case breaks
+	broken map[string]bool // the nodes that some case breaks
 }
 
 // of returns the steps of the case: first the state of what it shares with
@@ -111,9 +110,9 @@ func (c *cut) belongs(o *tapio.Observation) bool {
 // What a case makes outside its namespace has the namespace's name.
 func (c *cut) shared(e tapio.Entity) bool {
 	if e.Namespace != "" {
-		return !c.namespaces[e.Namespace]
+		return !ofCase(e.Namespace)
 	}
-	return e.Name == c.namespace || !c.namespaces[e.Name]
+	return e.Name == c.namespace || !ofCase(e.Name)
 }
 
 // quiet reports whether what happens to an entity is the business of another

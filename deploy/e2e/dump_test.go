@@ -24,12 +24,10 @@ kubectl get leases -n kube-node-lease -o json >dump/leases.json
 kubectl get leases -n kube-system -o json >dump/kube-system/leases.json
 kubectl get endpointslices,endpoints -n kube-system -o json >dump/kube-system/lists.json 2>/dev/null
 kubectl get statefulsets,jobs,cronjobs,endpointslices,persistentvolumeclaims,resourcequotas,limitranges,configmaps,serviceaccounts,networkpolicies,ingresses,horizontalpodautoscalers,poddisruptionbudgets -o json >"dump/$NS/lists.json"
-for pod in $(kubectl get pods -o name); do
-  for container in $(kubectl get "$pod" -o jsonpath='{.spec.initContainers[*].name} {.spec.containers[*].name}'); do
-    if text=$(kubectl logs --previous --tail 100 -c "$container" "$pod" 2>/dev/null); then
-      { echo "==== START logs for container $container of pod $NS/${pod#pod/} ===="; echo "$text"; echo "==== END logs for container $container of pod $NS/${pod#pod/} ===="; } >>"dump/$NS/${pod#pod/}/logs-previous.txt"
-    fi
-  done
+kubectl get pods -o go-template='{{range .items}}{{$pod := .metadata.name}}{{range .status.initContainerStatuses}}{{if .restartCount}}{{$pod}} {{.name}}{{"\n"}}{{end}}{{end}}{{range .status.containerStatuses}}{{if .restartCount}}{{$pod}} {{.name}}{{"\n"}}{{end}}{{end}}{{end}}' | while read -r pod container; do
+  if text=$(kubectl logs --previous --tail 100 -c "$container" "$pod" 2>/dev/null); then
+    { echo "==== START logs for container $container of pod $NS/$pod ===="; echo "$text"; echo "==== END logs for container $container of pod $NS/$pod ===="; } >>"dump/$NS/$pod/logs-previous.txt"
+  fi
 done`
 
 // dump takes a snapshot of a case and makes it a case of its own. What is of
