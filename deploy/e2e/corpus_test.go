@@ -77,50 +77,37 @@ func TestCorpus(t *testing.T) {
 				if !take(&s) {
 					continue
 				}
-				if s.files["fault"] != "" || s.Node != "" {
-					t.Run(s.name, func(t *testing.T) {
+				for name, list := range together(&s) {
+					t.Run(s.name+"/"+name, func(t *testing.T) {
 						if !s.Alone {
 							t.Parallel()
 						}
 						defer order.enter(&s)()
-						c.playTogether(t, s)
-					})
-					continue
-				}
-				for _, v := range variants {
-					t.Run(s.name+"/"+v.suffix, func(t *testing.T) {
-						if !s.Alone {
-							t.Parallel()
-						}
-						defer order.enter(&s)()
-						c.playTogether(t, s, v)
+						c.playOnce(t, s, list...)
 					})
 				}
 			}
 		})
 	}
-	group("causes", func(s *scenario) bool { return s.Node == "" && !s.Alone })
-	group("nodes", func(s *scenario) bool { return s.Node != "" && !s.Alone })
+	group("causes", func(s *scenario) bool { return !s.Alone })
 	group("alone", func(s *scenario) bool { return s.Alone })
 
 	c.live.stop()
 	c.write(t)
 }
 
-// playTogether plays variants of a scenario; without any, all of them. Where
-// the scenario has a fault that is not of one namespace, that happens once and
-// each variant is hurt by it; otherwise they are played one after the other.
-func (c *corpus) playTogether(t *testing.T, s scenario, list ...variant) {
-	if len(list) == 0 {
-		list = variants
+// together says which variants of a scenario are played at the same time: all
+// of them where its fault is not of one namespace, so that it happens once and
+// hurts each.
+func together(s *scenario) map[string][]variant {
+	if s.files["fault"] != "" {
+		return map[string][]variant{"all": variants}
 	}
-	if s.files["fault"] == "" {
-		for _, v := range list {
-			c.playOnce(t, s, v)
-		}
-		return
+	out := map[string][]variant{}
+	for _, v := range variants {
+		out[v.suffix] = []variant{v}
 	}
-	c.playOnce(t, s, list...)
+	return out
 }
 
 // playOnce breaks the variants at the same time.
