@@ -120,6 +120,8 @@ func ban(s source, importPath string) string {
 		return ""
 	case from == "cmd":
 		return "" // joins everything
+	case from == "deploy" && s.test && (dir == "cmd/tapio/cases" || dir == "cmd/tapio/recording"):
+		return "" // what they write is read by tapio score
 	case to == "cmd":
 		return "cmd is the top floor: nothing stands on it"
 	case from == ".":
