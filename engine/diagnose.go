@@ -25,7 +25,7 @@ func (e *Engine) diagnose(inc *incident) {
 		if g := explainedAway(f, all, e.weight); g != nil {
 			inc.against[f] = "explained by: " + g.Template.Name
 		} else if e.starting(f) {
-			inc.against[f] = "its pods are ready, or still starting"
+			inc.against[f] = slowStart
 		}
 	}
 	for _, f := range all {
@@ -161,8 +161,8 @@ func (e *Engine) starting(f *diagnosis.Finding) bool {
 	return true
 }
 
-// outlasts reports whether the event is about more than a pod's start: its pod
-// is there, not ready, and past its grace.
+// outlasts reports whether the event is about more than a pod's start or end:
+// its pod is there to stay, not ready, and past its grace.
 func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
 	if ev.Entity.Kind != tapio.KindPod {
 		return true
@@ -174,7 +174,7 @@ func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
 	if ev.Type == tapio.AppError && (ev.Attrs[tapio.AttrRecurring] == "true" || restarted(s)) {
 		return true
 	}
-	return !s.Pod.Ready && !e.graph.Starting(ev.Entity, e.now, grace)
+	return !s.Pod.Ready && !s.Pod.Terminating && !e.graph.Starting(ev.Entity, e.now, grace)
 }
 
 // restarted reports whether a container of the pod failed twice or more: that

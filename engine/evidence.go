@@ -44,6 +44,10 @@ func (e *Engine) passed(f *diagnosis.Finding) bool {
 // gotPast is what speaks against a finding that is over.
 const gotPast = "no longer so: the container or pod has got past it"
 
+// slowStart is what speaks against a finding that only pods gave rise to which
+// start, or end, as they should.
+const slowStart = "its pods are ready, or still starting"
+
 // onTheWay reports whether the finding rests on what keeps a pod from being
 // made, placed or given its volumes. Once the pod is past that, it says nothing
 // about why it fails.
@@ -70,7 +74,8 @@ func onTheWay(f *diagnosis.Finding) bool {
 // moot reports whether the incident's cause is over, although something still
 // fails: what is told must wait for a better one.
 func (e *Engine) moot(inc *incident) bool {
-	return inc.against[inc.chosen] == gotPast && onTheWay(inc.chosen)
+	against := inc.against[inc.chosen]
+	return against == gotPast && onTheWay(inc.chosen) || against == slowStart
 }
 
 // holds reports whether what the event says may still be so.
