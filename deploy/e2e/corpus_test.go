@@ -31,6 +31,7 @@ type sample struct {
 	end       time.Time
 	expect    cases.Expectation
 	dump      string // folder of the dump, or ""
+	dumpOnly  bool   // the recording would end before the story is told
 }
 
 // corpus is what TestCorpus has recorded so far.
@@ -118,7 +119,7 @@ func (c *corpus) playOnce(t *testing.T, s scenario, list ...variant) {
 	var played []scenario
 	for _, v := range list {
 		one := s.vary(v)
-		x := &sample{name: s.name + "-" + v.suffix, namespace: v.prefix + strings.TrimPrefix(s.namespace(), "e2e"), node: node, everyNode: s.Alone, begin: time.Now()}
+		x := &sample{name: s.name + "-" + v.suffix, namespace: v.prefix + strings.TrimPrefix(s.namespace(), "e2e"), node: node, everyNode: s.Alone, dumpOnly: s.Held, begin: time.Now()}
 		want := one.want(x.namespace, node)
 		x.expect = cases.Expectation{Cause: want.causes[0], Alternatives: want.causes[1:], Entity: want.entities[0], EntityAlternatives: want.entities[1:], Label: s.name}
 		p := c.set(t, x.namespace, &one, node)
@@ -222,6 +223,9 @@ func (c *corpus) write(t *testing.T) {
 		broken[node] = true
 	}
 	for _, x := range c.samples {
+		if x.dumpOnly {
+			continue
+		}
 		folder := filepath.Join(c.corpus, "recordings", x.name)
 		if err := os.RemoveAll(folder); err != nil {
 			t.Fatal(err)

@@ -26,6 +26,7 @@ type scenario struct {
 	Registry           bool           `json:"registry,omitempty"` // needs the test cluster's registry or its app image
 	Alone              bool           `json:"alone,omitempty"`    // is played when all others are over
 	Slow               bool           `json:"slow,omitempty"`     // takes the cluster more than a minute to notice
+	Held               bool           `json:"held,omitempty"`     // its story is held back for longer than a test waits
 	Kinds              []tapio.Kind   `json:"kinds,omitempty"`    // kinds of workload that it breaks as well, for the corpus
 
 	name  string
@@ -92,6 +93,8 @@ func (s *scenario) lacks(b *bed) string {
 	switch {
 	case s.Node != "" && b.nodes[s.Node] == "", s.Access && len(b.nodes) == 0:
 		return "needs node access"
+	case s.Held:
+		return "its story is held back for minutes: the corpus has a dump of it"
 	case s.Registry && len(b.nodes) == 0:
 		return "needs the test cluster's registry and images"
 	}
