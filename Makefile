@@ -71,7 +71,7 @@ testbed: ## build the test cluster's executables: ten minutes once, then a secon
 	deploy/testbed/build.sh
 
 .PHONY: e2e
-e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; eight minutes
+e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; tables in out/e2e.json and .csv
 	$(e2e)
 
 .PHONY: corpus
