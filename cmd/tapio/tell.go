@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -175,6 +176,9 @@ func tellDumps(ctx context.Context, o tellOptions, e *engine.Engine, saw *looked
 	for _, w := range result.Warnings {
 		fmt.Fprintf(o.err, "warning: %s\n", w)
 		saw.damaged = true
+	}
+	if len(result.Missing) > 0 {
+		fmt.Fprintf(o.err, "not in the dump, so not looked at: %s\n", strings.Join(result.Missing, "; "))
 	}
 	for i := range result.Observations {
 		saw.count(&result.Observations[i])

@@ -61,6 +61,9 @@ type Result struct {
 	Now time.Time
 	// Warnings are sentences about what couldn't be read, at most 50.
 	Warnings []string
+	// Missing says, a clause each, which kinds the dump was not asked for and
+	// what that may hide.
+	Missing []string
 }
 
 // maxWarnings bounds Result.Warnings: more of them say nothing new.
@@ -75,7 +78,7 @@ func Read(ctx context.Context, o Options) (Result, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &reader{ctx: ctx, options: o, skipped: make(map[string]int)}
+	r := &reader{ctx: ctx, options: o, skipped: make(map[string]int), asked: make(map[string]bool)}
 	r.decode = newDecoding(ctx)
 	defer r.decode.stop()
 	for _, path := range o.Paths {
@@ -105,6 +108,7 @@ func Read(ctx context.Context, o Options) (Result, error) {
 		Observations: observations(objects, r.logs, now),
 		Now:          now,
 		Warnings:     r.warnings,
+		Missing:      r.missing(),
 	}, ctx.Err()
 }
 
@@ -114,8 +118,9 @@ type reader struct {
 	options  Options
 	decode   *decoding
 	logs     []logTail
-	seen     int            // objects and lists of Kubernetes, of whatever kind
-	skipped  map[string]int // objects by kind that has no meaning here
+	seen     int             // objects and lists of Kubernetes, of whatever kind
+	skipped  map[string]int  // objects by kind that has no meaning here
+	asked    map[string]bool // kinds that the dump was asked for
 	warnings []string
 	unsaid   int
 }
@@ -193,6 +198,7 @@ func (r *reader) folder(root string) error {
 // file reads one stream of objects. Where it was named by the user, that it
 // holds none is an error.
 func (r *reader) file(name string, in io.Reader, named bool) error {
+	r.markFile(name)
 	before, logs := r.seen, len(r.logs)
 	at, err := r.stream(name, in)
 	if ctxErr := r.ctx.Err(); ctxErr != nil {

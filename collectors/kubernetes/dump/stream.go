@@ -179,6 +179,7 @@ func (r *reader) object(name string, dec *json.Decoder, base int64, depth int) e
 	}
 	if kind != "" {
 		r.count(name)
+		r.mark(strings.TrimSuffix(kind, "List"))
 	}
 	for _, o := range orphans {
 		if err := r.item(name, o.raw, o.at, strings.TrimSuffix(kind, "List"), version, depth, nil); err != nil {
@@ -231,6 +232,7 @@ func (r *reader) item(name string, raw json.RawMessage, at int64, kind, version 
 		return nil
 	}
 	r.count(name)
+	r.mark(kind)
 	make := known(kind, version)
 	if make == nil {
 		r.skipped[kind]++
