@@ -141,8 +141,7 @@ func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, again
 // listing.
 func onlyListed(f *diagnosis.Finding) bool {
 	return !slices.ContainsFunc(f.Evidence, func(ev *tapio.Event) bool {
-		_, asked := f.Template.Requires(ev.Type)
-		return asked && !ev.Listed
+		return f.Asked(ev) && !ev.Listed
 	})
 }
 
@@ -154,7 +153,7 @@ func (e *Engine) starting(f *diagnosis.Finding) bool {
 		return false
 	}
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && e.outlasts(ev, grace) {
+		if f.Asked(ev) && e.outlasts(ev, grace) {
 			return false
 		}
 	}
@@ -187,7 +186,7 @@ func restarted(pod *tapio.State) bool {
 func (inc *incident) evidenceIDs(f *diagnosis.Finding) []string {
 	var out []string
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && inc.cited[ev.ID] && len(out) < 10 {
+		if f.Asked(ev) && inc.cited[ev.ID] && len(out) < 10 {
 			out = append(out, ev.ID)
 		}
 	}

@@ -34,7 +34,7 @@ func (e *Engine) isOld(ev *tapio.Event) bool {
 // its node, the volume is mounted, the controller makes its pods again.
 func (e *Engine) passed(f *diagnosis.Finding) bool {
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked && e.holds(ev) {
+		if f.Asked(ev) && e.holds(ev) {
 			return false
 		}
 	}

@@ -42,7 +42,7 @@ func (e *Engine) explainsFinding(parent *incident, f *diagnosis.Finding) bool {
 	cause := parent.chosen.CauseEntity.Object()
 	explained := false
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); !asked {
+		if !f.Asked(ev) {
 			continue
 		}
 		reached := e.calls(parent, cause, ev) || slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {

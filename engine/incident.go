@@ -275,7 +275,7 @@ func (e *Engine) lastFailure(inc *incident) time.Time {
 		return last
 	}
 	for _, ev := range inc.chosen.Evidence {
-		if _, asked := inc.chosen.Template.Requires(ev.Type); asked && e.graph.Exists(ev.Entity) {
+		if inc.chosen.Asked(ev) && e.graph.Exists(ev.Entity) {
 			last = maxTime(last, ev.Time)
 		}
 	}

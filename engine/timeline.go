@@ -190,7 +190,7 @@ func evidenceText(ev *tapio.Event) string {
 func (inc *incident) addRoles(f *diagnosis.Finding) {
 	cause := map[string]bool{}
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); asked {
+		if f.Asked(ev) {
 			cause[ev.ID] = true
 		}
 	}

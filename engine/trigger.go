@@ -78,7 +78,7 @@ func (e *Engine) madeFailing(inc *incident, ev *tapio.Event) bool {
 	for _, f := range inc.findings {
 		for _, x := range f.Evidence {
 			s := e.graph.State(x.Entity)
-			if _, asked := f.Template.Requires(x.Type); !asked || s == nil || s.Pod == nil || s.Pod.TemplateHash == "" || e.graph.Workload(x.Entity) != ev.Entity {
+			if !f.Asked(x) || s == nil || s.Pod == nil || s.Pod.TemplateHash == "" || e.graph.Workload(x.Entity) != ev.Entity {
 				continue
 			}
 			if s.Pod.TemplateHash == hash {

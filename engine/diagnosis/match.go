@@ -23,7 +23,13 @@ type Finding struct {
 	Evidence    []*tapio.Event // by time
 	Count       int            // occurrences of what the first pattern asks for
 	First, Last time.Time      // of the evidence of patterns that must match
+
+	asked map[string]bool // IDs of the evidence of patterns that must match
 }
+
+// Asked reports whether the event is evidence of a pattern that must match,
+// rather than of one that only tells more.
+func (f *Finding) Asked(ev *tapio.Event) bool { return f.asked[ev.ID] }
 
 // Matcher remembers which patterns of which templates matched on which
 // subjects.
@@ -239,7 +245,7 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 // finding returns what the match amounts to at the time of its newest event,
 // or nil while a pattern that must match lacks events.
 func (x *match) finding(t *Template, subject tapio.Entity, now time.Time) *Finding {
-	f := &Finding{Template: t, Subject: subject, CauseEntity: x.cause, Facts: maps.Clone(x.facts), Standing: t.Standing}
+	f := &Finding{Template: t, Subject: subject, CauseEntity: x.cause, Facts: maps.Clone(x.facts), Standing: t.Standing, asked: map[string]bool{}}
 	if standingOrder(x.sure) > standingOrder(t.Standing) {
 		f.Standing = x.sure
 	}
@@ -260,6 +266,7 @@ func (x *match) finding(t *Template, subject tapio.Entity, now time.Time) *Findi
 			if p.Optional {
 				continue
 			}
+			f.asked[s.event.ID] = true
 			if f.First.IsZero() || s.event.Time.Before(f.First) {
 				f.First = s.event.Time
 			}

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"cmp"
+	"regexp"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func (t *teller) note(old *note, n note) {
 	}
 	about := reference(tapio.Kind(n.about.Kind), n.about.Namespace, n.about.Name)
 	if about.Kind == tapio.KindPod {
-		about.Container = containerOf(n.about.FieldPath)
+		about.Container = cmp.Or(containerOf(n.about.FieldPath), containerIn(n.message))
 	}
 	seen := ""
 	if !n.first.IsZero() {
@@ -101,6 +102,18 @@ func containerOf(fieldPath string) string {
 		return ""
 	}
 	return strings.TrimSuffix(name, "}")
+}
+
+// named matches the kubelet's messages that name a container.
+var named = regexp.MustCompile(`^(?:Container ([a-z0-9-]+) failed |(?:Stopping container|Created container:?|Started container|Back-off restarting failed container|Error: failed to start container) "?([a-z0-9-]+)"?(?:$|[ :,]))`)
+
+// containerIn returns the container that a message names: what prints events
+// often leaves out the field path.
+func containerIn(message string) string {
+	if m := named.FindStringSubmatch(message); m != nil {
+		return m[1] + m[2]
+	}
+	return ""
 }
 
 // latest returns the latest of the times that are set.
