@@ -22,7 +22,9 @@ func (e *Engine) diagnose(inc *incident) {
 	}
 	inc.against = map[*diagnosis.Finding]string{}
 	for _, f := range all {
-		if g := explainedAway(f, all, e.weight); g != nil {
+		if onlyListed(f) && e.passed(f) {
+			inc.against[f] = gotPast
+		} else if g := explainedAway(f, all, e.weight); g != nil {
 			inc.against[f] = "explained by: " + g.Template.Name
 		} else if e.starting(f) {
 			inc.against[f] = slowStart
@@ -41,7 +43,7 @@ func (e *Engine) diagnose(inc *incident) {
 	if was != nil && (inc.against[best] != "" || best.Template.IsSymptom() && !was.Template.IsSymptom()) {
 		// Nothing better than what was believed last: that stays.
 		for _, f := range all {
-			past := inc.status == tapio.StatusSuspected && inc.against[f] == gotPast && onTheWay(f)
+			past := inc.status == tapio.StatusSuspected && inc.against[f] == gotPast && (onTheWay(f) || onlyListed(f))
 			if f.Template == was.Template && f.Subject == was.Subject && !past {
 				best = f
 			}
@@ -126,14 +128,13 @@ func follows(ev *tapio.Event, g *diagnosis.Finding) bool {
 }
 
 // overtaken reports whether everything the finding rests on has moved past it,
-// while another finding has not: a newer one, or any where this one was only
-// found in a listing, which shows what lingers beside what is.
+// while a newer finding has not.
 func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, against map[*diagnosis.Finding]string) bool {
 	if !e.passed(f) {
 		return false
 	}
 	return slices.ContainsFunc(all, func(g *diagnosis.Finding) bool {
-		return g != f && against[g] == "" && !g.Template.IsSymptom() && (g.Last.After(f.Last) || onlyListed(f) && !e.passed(g))
+		return g != f && against[g] == "" && !g.Template.IsSymptom() && g.Last.After(f.Last)
 	})
 }
 

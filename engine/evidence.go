@@ -42,7 +42,7 @@ func (e *Engine) passed(f *diagnosis.Finding) bool {
 }
 
 // gotPast is what speaks against a finding that is over.
-const gotPast = "no longer so: the container or pod has got past it"
+const gotPast = "no longer so: what it rests on is over"
 
 // slowStart is what speaks against a finding that only pods gave rise to which
 // start, or end, as they should.
@@ -53,7 +53,7 @@ const slowStart = "its pods are ready, or still starting"
 // about why it fails.
 func onTheWay(f *diagnosis.Finding) bool {
 	for _, ev := range f.Evidence {
-		if _, asked := f.Template.Requires(ev.Type); !asked {
+		if !f.Asked(ev) {
 			continue
 		}
 		switch ev.Type {
@@ -75,7 +75,7 @@ func onTheWay(f *diagnosis.Finding) bool {
 // fails: what is told must wait for a better one.
 func (e *Engine) moot(inc *incident) bool {
 	against := inc.against[inc.chosen]
-	return against == gotPast && onTheWay(inc.chosen) || against == slowStart
+	return against == gotPast && (onTheWay(inc.chosen) || onlyListed(inc.chosen)) || against == slowStart
 }
 
 // holds reports whether what the event says may still be so.
@@ -83,6 +83,9 @@ func (e *Engine) holds(ev *tapio.Event) bool {
 	s := e.graph.State(ev.Entity)
 	switch ev.Entity.Kind {
 	case tapio.KindPod:
+		if endsPod(ev) {
+			return true // that the pod is gone is what it says
+		}
 		return e.graph.Exists(ev.Entity) && s.Pod != nil && e.holdsOfPod(ev, s.Pod)
 	case tapio.KindPersistentVolumeClaim:
 		return s == nil || s.Claim == nil || s.Claim.Phase != "Bound" || ev.Type != tapio.KubernetesEvent
@@ -95,6 +98,17 @@ func (e *Engine) holds(ev *tapio.Event) bool {
 		return s == nil || s.Workload == nil || !e.graph.Exists(ev.Entity) || s.Workload.ReplicaFailure != "" || s.Workload.Replicas.Current < s.Workload.Replicas.Desired
 	}
 	return true
+}
+
+// endsPod reports whether the event tells of what took the pod away.
+func endsPod(ev *tapio.Event) bool {
+	switch ev.Type {
+	case tapio.PodEvicted, tapio.PodFailed:
+		return true
+	case tapio.KubernetesEvent:
+		return ev.Reason == "Preempted" || ev.Reason == "Evicted" || ev.Reason == "TaintManagerEviction"
+	}
+	return false
 }
 
 // holdsOfPod is holds for the event of a pod that exists.
