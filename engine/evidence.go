@@ -118,7 +118,7 @@ func (e *Engine) holdsOfPod(ev *tapio.Event, p *tapio.PodState) bool {
 	case tapio.PodUnschedulable:
 		return !p.Scheduled
 	case tapio.PodBlocked:
-		return !hasStarted(p)
+		return !p.Scheduled || !hasStarted(p)
 	case tapio.PodNotReady:
 		return !p.Ready
 	case tapio.ContainerWaiting:
