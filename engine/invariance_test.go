@@ -117,7 +117,7 @@ func watch(o *tapio.Observation) string {
 		return "gap"
 	case o.State != nil:
 		return string(o.State.Entity.Kind)
-	case o.Event.Type == tapio.KubernetesEvent, o.Event.Type == tapio.ContainerLog:
+	case o.Event.Type == tapio.KubernetesEvent:
 		return string(o.Event.Type)
 	case strings.HasPrefix(string(o.Event.Type), "endpoints."):
 		return string(tapio.KindEndpointSlice)
