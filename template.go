@@ -100,6 +100,8 @@ const (
 	CauseRolloutStuck     Cause = "rollout.stuck"
 	CauseNoReadyEndpoints Cause = "service.no_ready_endpoints"
 	CauseSelectorMismatch Cause = "service.selector_mismatch"
+	CausePortMismatch     Cause = "service.port_mismatch"
+	CauseProtocolMismatch Cause = "service.protocol_mismatch"
 )
 
 // Rank is a template's place in the order of precedence when more than one

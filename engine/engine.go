@@ -94,6 +94,10 @@ type Engine struct {
 	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
 	past                   map[tapio.Entity][]pastStory
 	gaps                   []tapio.Gap
+	// unchecked holds what is to be compared with what it names, and when;
+	// standing what contradicts what, by the entity that was compared.
+	unchecked map[tapio.Entity]time.Time
+	standing  map[tapio.Entity][]*tapio.Event
 
 	now        time.Time // newest time seen
 	next       time.Time // when to evaluate next
@@ -173,6 +177,8 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		unscheduled: map[tapio.Entity]*tapio.Event{},
 		claimSaid:   map[tapio.Entity]*tapio.Event{},
 		past:        map[tapio.Entity][]pastStory{},
+		unchecked:   map[tapio.Entity]time.Time{},
+		standing:    map[tapio.Entity][]*tapio.Event{},
 	}
 }
 
@@ -204,6 +210,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.checkServices(e.now.Add(time.Hour))
 	e.checkBlocked(e.now.Add(time.Hour))
 	e.checkDrains(e.now.Add(time.Hour))
+	e.crossCheck(e.now.Add(time.Hour))
 	e.reconcile(true)
 	var out []tapio.Story
 	for _, inc := range e.live {
@@ -247,7 +254,7 @@ func (e *Engine) advance(now time.Time) []tapio.Story {
 	for !e.next.After(now) {
 		at := e.next
 		e.next = at.Add(time.Second)
-		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 {
+		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 {
 			// Nothing can change until something is observed.
 			e.next = now.Truncate(time.Second).Add(time.Second)
 			break
@@ -304,6 +311,7 @@ func (e *Engine) observeState(s *tapio.State) {
 	if s.Entity.Kind == tapio.KindNode {
 		e.noteCordon(s)
 	}
+	e.recheck(s, old)
 	switch {
 	case s.Deleted:
 	case s.Service != nil && (old == nil || old.Service == nil || !equalLabels(old.Service.Selector, s.Service.Selector)):

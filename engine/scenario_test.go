@@ -385,7 +385,7 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 			s.Workload.LastSchedule = at.Add(-last)
 		}
 	}
-	return s, nil
+	return s, specs(s, o)
 }
 
 func podState(at time.Time, o options) *tapio.PodState {

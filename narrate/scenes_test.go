@@ -181,6 +181,17 @@ func scenes() []scene {
 		after:  []tapio.StoryEvent{as(tapio.RoleChange, changed(ev(590, tapio.ServiceChanged, service, tapio.AttrManager, "kubectl-set"), "selector[app]", "chekcout", "checkout"))},
 		scope:  tapio.Scope{ServicesDown: 1, WorstSvcDown: 1}, services: web,
 	}, {
+		template: "service-port-mismatch", subject: service, standing: tapio.StandingLikely, trigger: &tapio.Trigger{Manager: "kubectl-edit"},
+		facts:    facts(tapio.FactServiceName, "checkout", tapio.FactDetail, "port 80 sends to port 8081 of checkout, which no container declares (container app declares 8080)"),
+		events:   []tapio.StoryEvent{as(tapio.RoleTrigger, changed(ev(0, tapio.ServiceChanged, service, tapio.AttrManager, "kubectl-edit"), "ports[80].targetPort", "8080", "8081")), ev(0, tapio.ServicePortMismatch, service, "reason", "UndeclaredPort", "message", "port 80 sends to port 8081 of checkout, which no container declares (container app declares 8080)", tapio.AttrNearest, "8080")},
+		after:    []tapio.StoryEvent{as(tapio.RoleChange, changed(ev(590, tapio.ServiceChanged, service, tapio.AttrManager, "kubectl-edit"), "ports[80].targetPort", "8081", "8080"))},
+		services: web,
+	}, {
+		template: "service-protocol-mismatch", subject: service, standing: tapio.StandingLikely,
+		facts:    facts(tapio.FactServiceName, "checkout", tapio.FactDetail, "port 80 is UDP, and container app of checkout listens on port 8080 with TCP"),
+		events:   []tapio.StoryEvent{ev(0, tapio.ServiceProtocolMismatch, service, "reason", "UDP", "message", "port 80 is UDP, and container app of checkout listens on port 8080 with TCP", tapio.AttrNearest, "TCP")},
+		services: web,
+	}, {
 		template: "k8s-pod-crashloop", subject: checkout,
 		facts:   facts(tapio.FactContainer, "app", tapio.FactPodName, pod1.Name, tapio.FactExitCode, "137", tapio.FactReason, "Error", tapio.FactFailures, "7"),
 		events:  []tapio.StoryEvent{repeated(7, 300, ev(0, tapio.ContainerExit, in(pod1, "app"), "reason", "Error", tapio.AttrExitCode, "137")), repeated(6, 310, ev(10, tapio.KubernetesEvent, in(pod1, "app"), "reason", "BackOff", "message", "Back-off restarting failed container app in pod checkout-7d9f8-x2x7k_shop(…)"))},
