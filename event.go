@@ -72,9 +72,15 @@ const (
 	PodPreempted EventType = "pod.preempted"
 	// ScalerBlocked: an autoscaler can't do its work. Reason and Message are its
 	// condition's.
-	ScalerBlocked    EventType = "scaler.blocked"
-	MemoryPressure   EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
-	ConnectionFailed EventType = "network.connection.failed" // seed design; no collector reports it yet
+	ScalerBlocked EventType = "scaler.blocked"
+	// Derived by the engine too, from what several objects show together.
+	PodUnseen          EventType = "pod.unseen"                // no scheduler has looked at a pod that waits: Reason Down or Slow, AttrComponent, AttrNode
+	WorkloadUnattended EventType = "workload.unattended"       // no controller follows the spec: Reason Down or Lag, AttrComponent, AttrNode
+	ImageNearMatch     EventType = "image.near_match"          // an image that can't be pulled differs by a letter or two from one in use: AttrNearest
+	LimitTiny          EventType = "container.limit_tiny"      // a start was killed, and the memory limit is too small for any
+	OOMRecord          EventType = "container.oom_record"      // an exit 137 within seconds of an out-of-memory kill on its node
+	MemoryPressure     EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
+	ConnectionFailed   EventType = "network.connection.failed" // seed design; no collector reports it yet
 )
 
 // Keys of Event.Attrs. Values are text; the comment gives unit and form.

@@ -33,6 +33,7 @@ type State struct {
 	Policy    *PolicyState    `json:"policy,omitempty"`
 	Route     *RouteState     `json:"route,omitempty"`
 	Config    *ConfigState    `json:"config,omitempty"`
+	Lease     *LeaseState     `json:"lease,omitempty"`
 }
 
 // PodState is what the topology knows of a pod.
@@ -43,6 +44,8 @@ type PodState struct {
 	Ready         bool      `json:"ready,omitempty"`
 	ReadySince    time.Time `json:"ready_since,omitzero"` // when Ready last changed
 	Scheduled     bool      `json:"scheduled,omitempty"`
+	Considered    bool      `json:"considered,omitempty"`  // a scheduler has said something about it
+	Scheduler     string    `json:"scheduler,omitempty"`   // the scheduler it asks for, where that is not the default one
 	Terminating   bool      `json:"terminating,omitempty"` // deletionTimestamp is set
 	RestartPolicy string    `json:"restart_policy,omitempty"`
 	IP            string    `json:"ip,omitempty"`
@@ -68,6 +71,7 @@ type ContainerState struct {
 	Name     string    `json:"name"`
 	Image    string    `json:"image,omitempty"`
 	Init     bool      `json:"init,omitempty"`
+	Sidecar  bool      `json:"sidecar,omitempty"` // an init container that keeps running (restartPolicy Always)
 	Ready    bool      `json:"ready,omitempty"`
 	Restarts int32     `json:"restarts,omitempty"`
 	State    string    `json:"state,omitempty"`  // waiting, running, terminated
@@ -101,12 +105,14 @@ type WorkloadState struct {
 	Replicas ReplicaStatus `json:"replicas"`
 	// Generation is how often the spec changed, Observed how much of that the
 	// controller has seen.
-	Generation int64  `json:"generation,omitempty"`
-	Observed   int64  `json:"observed,omitempty"`
-	Revision   string `json:"revision,omitempty"` // of a Deployment or ReplicaSet
-	Strategy   string `json:"strategy,omitempty"` // RollingUpdate, Recreate, OnDelete
-	Paused     bool   `json:"paused,omitempty"`   // or suspended
-	Stuck      bool   `json:"stuck,omitempty"`    // Progressing=False, ProgressDeadlineExceeded
+	Generation int64 `json:"generation,omitempty"`
+	Observed   int64 `json:"observed,omitempty"`
+	// Edited is when somebody last edited the spec, where the object tells.
+	Edited   time.Time `json:"edited,omitzero"`
+	Revision string    `json:"revision,omitempty"` // of a Deployment or ReplicaSet
+	Strategy string    `json:"strategy,omitempty"` // RollingUpdate, Recreate, OnDelete
+	Paused   bool      `json:"paused,omitempty"`   // or suspended
+	Stuck    bool      `json:"stuck,omitempty"`    // Progressing=False, ProgressDeadlineExceeded
 	// ReplicaFailure is the message of the condition of that name, while it is true.
 	ReplicaFailure string `json:"replica_failure,omitempty"`
 	// Job results.
@@ -192,4 +198,11 @@ type BudgetState struct {
 	Healthy     int32         `json:"healthy,omitempty"`
 	Wanted      int32         `json:"wanted,omitempty"` // healthy pods that must stay
 	Expected    int32         `json:"expected,omitempty"`
+}
+
+// LeaseState is what the topology knows of a Lease: who holds it and when that
+// was last renewed, to ten seconds.
+type LeaseState struct {
+	Holder  string    `json:"holder,omitempty"`
+	Renewed time.Time `json:"renewed,omitzero"`
 }

@@ -53,6 +53,9 @@ const (
 	KindHTTPRoute             Kind = "HTTPRoute" // of the Gateway API
 	KindImage                 Kind = "Image"     // an image reference; the name is the whole reference
 	KindRegistry              Kind = "Registry"  // a registry host
+	KindLease                 Kind = "Lease"
+	KindAPIService            Kind = "APIService"
+	KindComponent             Kind = "Component" // a part of the control plane, by its own name: kube-scheduler, etcd
 )
 
 // Entity identifies something that can fail, change or be hurt. It is

@@ -88,14 +88,29 @@ const (
 	CauseNodeDiskPressure   Cause = "node.disk_pressure"
 	CauseNodePIDPressure    Cause = "node.pid_pressure"
 
-	CauseNodeRuntimeDown     Cause = "node.runtime_down"
-	CauseNodeNetworkNotReady Cause = "node.network_not_ready"
-	CauseNodeRebooted        Cause = "node.rebooted"
-	CauseNodeShutdown        Cause = "node.shutdown"
-	CauseNodeReadOnly        Cause = "node.readonly_filesystem"
-	CauseNodeKernelFault     Cause = "node.kernel_fault"
-	CauseEphemeralStorage    Cause = "pod.ephemeral_storage"
-	CausePreempted           Cause = "pod.preempted"
+	CauseNodeRuntimeDown       Cause = "node.runtime_down"
+	CauseNodeNetworkNotReady   Cause = "node.network_not_ready"
+	CauseNodeRebooted          Cause = "node.rebooted"
+	CauseNodeShutdown          Cause = "node.shutdown"
+	CauseNodeReadOnly          Cause = "node.readonly_filesystem"
+	CauseNodeKernelFault       Cause = "node.kernel_fault"
+	CauseSchedulerDown         Cause = "scheduler.down"
+	CauseSchedulerSlow         Cause = "scheduler.slow"
+	CauseControllerManagerDown Cause = "controller_manager.down"
+	CauseControllerManagerLag  Cause = "controller_manager.lag"
+	CauseEtcdNoLeader          Cause = "etcd.no_leader"
+	CauseEtcdLeaderChanged     Cause = "etcd.leader_changed"
+	CauseEtcdSlow              Cause = "etcd.slow"
+	CauseEtcdNoSpace           Cause = "etcd.no_space"
+	CauseEtcdCorrupt           Cause = "etcd.corrupt"
+	CauseEtcdDown              Cause = "etcd.down"
+	CauseAPIServerDown         Cause = "apiserver.down"
+	CauseAPIServerOverloaded   Cause = "apiserver.overloaded"
+	CauseAPIServerThrottled    Cause = "apiserver.throttled"
+	CauseAPIServerSlow         Cause = "apiserver.slow"
+
+	CauseEphemeralStorage Cause = "pod.ephemeral_storage"
+	CausePreempted        Cause = "pod.preempted"
 
 	CauseRolloutStuck     Cause = "rollout.stuck"
 	CauseNoReadyEndpoints Cause = "service.no_ready_endpoints"
@@ -132,6 +147,8 @@ type Template struct {
 	// workload, service or node.
 	Subject string `json:"subject"`
 	// CauseEntity says where the object at fault is found: subject, container,
+	// component (the node that the named part of the control plane runs on, or
+	// that part), "Component/etcd" (that part),
 	// a kind with the fact that names the object ("ConfigMap:object"), or
 	// "kind:object" where the kind is a captured fact too.
 	CauseEntity string         `json:"cause_entity,omitempty"`

@@ -86,10 +86,12 @@ type Engine struct {
 	recent   map[tapio.Entity][]*tapio.Event
 	seen     map[string]time.Time
 	services map[tapio.Entity]time.Time // Services to look at, and when
-	blocked  map[tapio.Entity]blocked   // pods to look at, and when
-	drains   map[string]*drain          // cordoned nodes
-	emptied  map[string]time.Time       // by node: when the last pod was deleted there
-	judged   map[tapio.Entity]judged    // verdicts on workloads' pods that were given lately
+	control  *watchdog
+	kills    kills
+	blocked  map[tapio.Entity]blocked // pods to look at, and when
+	drains   map[string]*drain        // cordoned nodes
+	emptied  map[string]time.Time     // by node: when the last pod was deleted there
+	judged   map[tapio.Entity]judged  // verdicts on workloads' pods that were given lately
 	// What was last said of pods without a node and of claims without a volume.
 	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
 	past                   map[tapio.Entity][]pastStory
@@ -169,6 +171,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		recent:    map[tapio.Entity][]*tapio.Event{},
 		seen:      map[string]time.Time{},
 		services:  map[tapio.Entity]time.Time{},
+		control:   newWatchdog(),
 		blocked:   map[tapio.Entity]blocked{},
 		drains:    map[string]*drain{},
 		emptied:   map[string]time.Time{},
@@ -185,11 +188,14 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 // Observe takes in one observation and returns the revisions and the wants that
 // follow. The engine keeps what o points to: the caller must not change it.
 func (e *Engine) Observe(o *tapio.Observation) ([]tapio.Story, []tapio.Want) {
+	e.control.contact(o.Time)
 	out := e.advance(o.Time)
 	switch {
 	case o.State != nil:
 		e.observeState(o.State)
+		e.attend(o.State)
 	case o.Event != nil:
+		e.hear(o.Event)
 		out = append(out, e.observeEvent(o.Event)...)
 	case o.Gap != nil:
 		out = append(out, e.observeGap(*o.Gap)...)
@@ -211,6 +217,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.checkBlocked(e.now.Add(time.Hour))
 	e.checkDrains(e.now.Add(time.Hour))
 	e.crossCheck(e.now.Add(time.Hour))
+	e.checkControl(e.now, true)
 	e.reconcile(true)
 	var out []tapio.Story
 	for _, inc := range e.live {
@@ -254,7 +261,7 @@ func (e *Engine) advance(now time.Time) []tapio.Story {
 	for !e.next.After(now) {
 		at := e.next
 		e.next = at.Add(time.Second)
-		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 {
+		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && e.control.idle() {
 			// Nothing can change until something is observed.
 			e.next = now.Truncate(time.Second).Add(time.Second)
 			break
@@ -370,6 +377,9 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 		return append(out, e.follow(ev)...)
 	}
 	e.noteBlocked(ev)
+	for _, d := range e.infer(ev) {
+		out = append(out, e.observeEvent(d)...)
+	}
 	for _, f := range e.matcher.Observe(ev, e.weight(ev), func(subject string) []tapio.Entity { return e.subjects(ev, subject) }) {
 		e.attach(f, ev)
 	}
@@ -435,6 +445,7 @@ func (e *Engine) weight(ev *tapio.Event) int {
 }
 
 func (e *Engine) observeGap(g tapio.Gap) []tapio.Story {
+	e.control.begun = e.now
 	e.gaps = append(e.gaps, g)
 	if len(e.gaps) > maxGaps {
 		e.gaps = e.gaps[1:]

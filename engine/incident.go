@@ -116,7 +116,7 @@ func (e *Engine) top(inc *incident) *incident {
 // workloads: then it is one story.
 func shared(k tapio.Kind) bool {
 	switch k {
-	case tapio.KindNode, tapio.KindRegistry, tapio.KindImage, tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota,
+	case tapio.KindNode, tapio.KindComponent, tapio.KindAPIService, tapio.KindRegistry, tapio.KindImage, tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota,
 		tapio.KindLimitRange, tapio.KindNamespace, tapio.KindServiceAccount, tapio.KindPersistentVolumeClaim,
 		tapio.KindValidatingWebhook, tapio.KindMutatingWebhook, tapio.KindService, tapio.KindHost:
 		return true

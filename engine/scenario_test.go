@@ -357,6 +357,9 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 			s.Pod.References = []tapio.Entity{{Kind: tapio.Kind(kind), Namespace: ns, Name: n}}
 		}
 		asks(s.Pod, ns, o)
+	case "lease":
+		s.Entity.Kind = tapio.KindLease
+		s.Lease = &tapio.LeaseState{Holder: o["holder"], Renewed: at}
 	case "service":
 		s.Entity.Kind = tapio.KindService
 		s.Service = &tapio.ServiceState{Type: "ClusterIP", Selector: labels(o["selector"])}
@@ -380,6 +383,7 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 			},
 			Stuck: o["stuck"] == "true", Failed: o["failed"] == "true", Complete: o["complete"] == "true",
 			TemplateLabels: labels(o["labels"]),
+			Generation:     int64(o.int("generation", 0)), Observed: int64(o.int("observed", 0)),
 		}
 		if last, err := time.ParseDuration(o["last"]); err == nil {
 			s.Workload.LastSchedule = at.Add(-last)
@@ -391,7 +395,7 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 func podState(at time.Time, o options) *tapio.PodState {
 	p := &tapio.PodState{
 		Phase: o.get("phase", "Running"), Node: o["node"], Ready: o.get("ready", "true") == "true", ReadySince: at,
-		Scheduled: o["node"] != "", Terminating: o["terminating"] == "true", RestartPolicy: o.get("restart", "Always"), TemplateHash: o["hash"],
+		Scheduled: o["node"] != "", Considered: o.get("considered", "true") == "true", Scheduler: o["scheduler"], Terminating: o["terminating"] == "true", RestartPolicy: o.get("restart", "Always"), TemplateHash: o["hash"],
 	}
 	name, st, _ := strings.Cut(o.get("container", "app:running"), ":")
 	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at, Ready: p.Ready, Restarts: o.int("restarts", 0), Image: o["image"]}}

@@ -54,8 +54,20 @@ func startScenes() []scene {
 		pullScene("image-platform-mismatch", "ErrImagePull", `failed to pull and unpack image "`+photo+`": no match for platform in manifest sha256:0a: not found`, image, tapio.FactDetail, "no match for platform in manifest sha256:0a"),
 		pullScene("image-invalid-name", "InvalidImageName", `Failed to apply default image tag "shop/Checkout:1.9": couldn't parse image name "shop/Checkout:1.9": invalid reference format: repository name must be lowercase`, in(checkout, "app"), tapio.FactImage, "shop/Checkout:1.9", tapio.FactDetail, "invalid reference format: repository name must be lowercase"),
 		pullScene("image-never-pull", "ErrImageNeverPull", `Container image "`+photo+`" is not present with pull policy of Never`, in(checkout, "app")),
+		misspelt(image),
+		exitScene("container-limit-tiny", "StartError", "128", task+"signal: killed", tapio.FactLimit, "5Mi"),
+		noteScene("container-oom-child", in(pod1, "app"), "OOMKilling", "Memory cgroup out of memory: Killed process 4711 (worker)"),
 		pullScene("config-pull-secret-missing", "ErrImagePull", resolve+"pull access denied, repository does not exist or may require authorization", entity(tapio.KindSecret, "registry-login"), tapio.FactObject, "registry-login"),
 	}
+}
+
+// misspelt is an image whose name differs by a letter from one in use.
+func misspelt(image tapio.Entity) scene {
+	sc := pullScene("image-misspelt", "ErrImagePull", "403 Forbidden", image)
+	sc.standing = tapio.StandingLikely
+	near := ev(0, tapio.ImageNearMatch, in(pod1, "app"), "reason", "Refused", tapio.AttrImage, photo, tapio.AttrNearest, "registry.example.com/shop/check-out:1.8")
+	sc.events = append([]tapio.StoryEvent{near}, as(tapio.RoleSymptom, sc.events[0]))
+	return sc
 }
 
 // nodeScene is a node that reports something bad.
@@ -77,5 +89,49 @@ func nodeScenes() []scene {
 		nodeScene("node-readonly-filesystem", tapio.NodeProblem, "ReadonlyFilesystem", "EXT4-fs error (device sda1): Remounting filesystem read-only"),
 		nodeScene("node-kernel-fault", tapio.NodeProblem, "KernelDeadlock", "task umount:21568 blocked for more than 120 seconds."),
 		nodeScene("node-kernel-fault-events", tapio.KubernetesEvent, "TaskHung", "INFO: task kworker/u8:2 blocked for more than 120 seconds."),
+	}
+}
+
+// componentScene is a workload that waits for a part of the control plane.
+func componentScene(template string, typ tapio.EventType, cause tapio.Entity, reason, message string) scene {
+	about := checkout
+	if typ == tapio.PodUnseen {
+		about = pod1
+	}
+	f := facts(tapio.FactReason, reason, tapio.FactMessage, message)
+	if cause.Kind == tapio.KindNode {
+		f[tapio.FactNodeName] = cause.Name
+	}
+	return scene{
+		template: template, subject: checkout, cause: cause, standing: tapio.StandingLikely, facts: f,
+		events: []tapio.StoryEvent{ev(0, typ, about, "reason", reason, "message", message)},
+		scope:  some, pods: podNames[:1],
+	}
+}
+
+func controlScenes() []scene {
+	master := entity(tapio.KindNode, "master-1")
+	component := func(name string) tapio.Entity { return tapio.Entity{Kind: tapio.KindComponent, Name: name} }
+	refused := func(template, name, message string) scene {
+		sc := componentScene(template, tapio.ReplicaFailure, component(name), "FailedCreate", message)
+		sc.standing = ""
+		return sc
+	}
+	down := refused("apiserver-down", "kube-apiserver", "the server is currently unable to handle the request")
+	down.standing = tapio.StandingLikely
+	return []scene{
+		componentScene("scheduler-down", tapio.PodUnseen, master, "Down", "no word of kube-scheduler about the pod in 40s; its lease was last renewed 2m10s ago"),
+		componentScene("scheduler-slow", tapio.PodUnseen, component("kube-scheduler"), "Slow", "no word of kube-scheduler about the pod in 1m20s; its lease was last renewed 4s ago"),
+		componentScene("controller-manager-down", tapio.WorkloadUnattended, master, "Down", "generation 4, observed 3; its lease was last renewed 1m30s ago"),
+		componentScene("controller-manager-lag", tapio.WorkloadUnattended, component("kube-controller-manager"), "Lag", "generation 4, observed 3; its lease was last renewed 2s ago"),
+		refused("etcd-no-space", "etcd", "etcdserver: mvcc: database space exceeded"),
+		refused("etcd-no-leader", "etcd", "etcdserver: no leader"),
+		refused("etcd-leader-changed", "etcd", "etcdserver: leader changed"),
+		refused("etcd-slow", "etcd", "etcdserver: request timed out"),
+		refused("etcd-corrupt", "etcd", "etcdserver: corrupt cluster"),
+		refused("apiserver-overloaded", "kube-apiserver", "the server has received too many requests and has asked us to try again later"),
+		refused("apiserver-throttled", "kube-apiserver", "client rate limiter Wait returned an error: context deadline exceeded"),
+		refused("apiserver-slow", "kube-apiserver", "Timeout: request did not complete within requested timeout"),
+		down,
 	}
 }

@@ -77,6 +77,19 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return name + " is short of " + pressureOf(reason) + because(reason)
 	case tapio.NodePressureEnded:
 		return name + " has enough " + pressureOf(reason) + " again"
+	case tapio.PodUnseen:
+		return name + " waits for a scheduler" + said
+	case tapio.WorkloadUnattended:
+		return "no controller follows the spec of " + name + said
+	case tapio.ImageNearMatch:
+		if near := inline(data(e, tapio.AttrNearest)); near != "" {
+			return containerOf(e, s) + ": image " + inline(data(e, tapio.AttrImage)) + " differs little from " + near
+		}
+		return containerOf(e, s) + ": image " + inline(data(e, tapio.AttrImage)) + " was refused, though official images are open to all"
+	case tapio.LimitTiny:
+		return containerOf(e, s) + " was killed at its start" + said
+	case tapio.OOMRecord:
+		return containerOf(e, s) + " ended as the kernel of its node ran out of memory for a process" + said
 	case tapio.NodeProblem:
 		return name + " reports " + or(reason, "a problem") + said
 	case tapio.NodeProblemEnded:

@@ -90,7 +90,7 @@ type View struct {
 	Revision       string // of the trigger
 	FromRevision   string // of the trigger
 	Manager        string // of the trigger
-	Nearest        string // what a selector, port or address that leads nowhere most likely meant
+	Nearest        string // what a selector, port, address or image that leads nowhere most likely meant
 	PodsDown       int
 	PodsWanted     int
 	WorkloadCount  int
@@ -164,7 +164,7 @@ func newView(s *tapio.Story) *View {
 	if m := available.FindStringSubmatch(dataOfType(s, tapio.PodEvicted, "message")); m != nil {
 		v.AvailableAmount = m[1]
 	}
-	for _, typ := range []tapio.EventType{tapio.ServiceSelectsNone, tapio.ServicePortMismatch, tapio.ServiceProtocolMismatch} {
+	for _, typ := range []tapio.EventType{tapio.ServiceSelectsNone, tapio.ServicePortMismatch, tapio.ServiceProtocolMismatch, tapio.ImageNearMatch} {
 		v.Nearest = or(v.Nearest, inline(dataOfType(s, typ, tapio.AttrNearest)))
 	}
 	v.NodeStatus = dataOfType(s, tapio.NodeNotReady, tapio.AttrStatus)

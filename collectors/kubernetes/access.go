@@ -143,6 +143,9 @@ func in(namespace string) string {
 // scopes returns the namespaces that the kind is watched in, one watch each;
 // the empty one stands for the whole cluster.
 func (c *Collector) scopes(k *kind) []string {
+	if k.resource == "leases" {
+		return []string{leaseNamespace}
+	}
 	if k.namespaced {
 		return c.namespaces
 	}

@@ -5,6 +5,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -39,6 +40,11 @@ type kind struct {
 	metadata bool
 }
 
+// leaseNamespace is where the control plane keeps its leases, the only ones
+// that are watched: those of nodes are renewed too often to be worth it, and
+// their nodes' conditions say the same.
+const leaseNamespace = "kube-system"
+
 // kinds lists what is watched. Secrets are not.
 //
 // Kubernetes serves the same Event objects as v1 and as events.k8s.io/v1, from
@@ -69,6 +75,7 @@ func kinds() []kind {
 		{admissionv1.SchemeGroupVersion, "mutatingwebhookconfigurations", &admissionv1.MutatingWebhookConfiguration{}, false, phaseTopology, "a webhook that refuses pods is told without its configuration", false},
 		{networkingv1.SchemeGroupVersion, "networkpolicies", &networkingv1.NetworkPolicy{}, true, phaseTopology, "traffic that a policy stops is not explained", false},
 		{networkingv1.SchemeGroupVersion, "ingresses", &networkingv1.Ingress{}, true, phaseTopology, "a route to nowhere is not seen", false},
+		{coordinationv1.SchemeGroupVersion, "leases", &coordinationv1.Lease{}, true, phaseTopology, "a scheduler or controller manager that is down is told later, and without the node it ran on", false},
 		{core, "configmaps", &metav1.PartialObjectMetadata{}, true, phaseTopology, "edits of ConfigMaps are not named as a trigger", true},
 		{core, "pods", &corev1.Pod{}, true, phasePods, "there is nothing to tell", false},
 		{discoveryv1.SchemeGroupVersion, "endpointslices", &discoveryv1.EndpointSlice{}, true, phaseEvents, "a Service that lost its endpoints is not seen", false},

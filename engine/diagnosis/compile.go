@@ -101,8 +101,8 @@ func (compiler *Compiler) Compile(t tapio.Template) (*Template, error) {
 	if t.DefaultSeverity.Level() > 4 {
 		bad("default_severity", "%q is none of critical, high, medium, low", t.DefaultSeverity)
 	}
-	if kind, fact, ok := strings.Cut(t.CauseEntity, ":"); t.CauseEntity != "" && t.CauseEntity != "subject" && t.CauseEntity != "container" && t.CauseEntity != "namespace" && (!ok || kind == "" || fact == "") {
-		bad("cause_entity", `%q is none of subject, container, namespace, Kind:fact such as "ConfigMap:object"`, t.CauseEntity)
+	if kind, fact, ok := strings.Cut(t.CauseEntity, ":"); t.CauseEntity != "" && t.CauseEntity != "subject" && t.CauseEntity != "container" && t.CauseEntity != "namespace" && t.CauseEntity != "component" && !strings.HasPrefix(t.CauseEntity, "Component/") && (!ok || kind == "" || fact == "") {
+		bad("cause_entity", `%q is none of subject, container, namespace, component, Kind:fact such as "ConfigMap:object"`, t.CauseEntity)
 	}
 	for i, x := range t.Explains {
 		if x.Symptom == "" || !slices.Contains(relations, x.Over) {

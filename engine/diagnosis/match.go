@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -221,6 +222,14 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 		return subject
 	case "namespace":
 		return tapio.Entity{Kind: tapio.KindNamespace, Name: ev.Entity.Namespace}
+	case "component":
+		if node := ev.Attrs[tapio.AttrNode]; node != "" {
+			return tapio.Entity{Kind: tapio.KindNode, Name: node}
+		}
+		return tapio.Entity{Kind: tapio.KindComponent, Name: cmp.Or(ev.Attrs[tapio.AttrComponent], "kube-apiserver")}
+	}
+	if name, ok := strings.CutPrefix(spec, "Component/"); ok {
+		return tapio.Entity{Kind: tapio.KindComponent, Name: name}
 	}
 	kind, fact, _ := strings.Cut(spec, ":")
 	if kind == tapio.FactKind {
@@ -228,7 +237,7 @@ func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[s
 	}
 	e := tapio.Entity{Kind: tapio.Kind(kind), Name: facts[fact]}
 	switch e.Kind {
-	case tapio.KindImage, tapio.KindRegistry, tapio.KindNode, tapio.KindHost, tapio.KindPersistentVolume, tapio.KindStorageClass,
+	case tapio.KindComponent, tapio.KindAPIService, tapio.KindImage, tapio.KindRegistry, tapio.KindNode, tapio.KindHost, tapio.KindPersistentVolume, tapio.KindStorageClass,
 		tapio.KindNamespace, tapio.KindValidatingWebhook, tapio.KindMutatingWebhook, "ValidatingAdmissionPolicy":
 	default:
 		e.Namespace = ev.Entity.Namespace

@@ -30,6 +30,8 @@ type Graph struct {
 	pods     map[string]set                                          // namespace → pods
 	tops     map[string]set                                          // namespace → workloads that nothing owns
 	kinds    map[tapio.Kind]set                                      // all but pods
+	sets     map[string]int                                          // namespace → ReplicaSets
+	masters  set                                                     // nodes of the control plane
 	buried   []burial                                                // deleted entities, oldest first
 }
 
@@ -57,6 +59,8 @@ func New() *Graph {
 		pods:     map[string]set{},
 		tops:     map[string]set{},
 		kinds:    map[tapio.Kind]set{},
+		sets:     map[string]int{},
+		masters:  set{},
 	}
 }
 
@@ -161,6 +165,12 @@ func (g *Graph) linkSlice(s *tapio.State) {
 }
 
 func (g *Graph) link(s *tapio.State) {
+	if s.Entity.Kind == tapio.KindReplicaSet {
+		g.sets[s.Entity.Namespace]++
+	}
+	if isMaster(s) {
+		g.masters[s.Entity] = struct{}{}
+	}
 	if !s.Owner.IsZero() {
 		add(g.children, s.Owner, s.Entity)
 	}
@@ -214,6 +224,10 @@ func (g *Graph) unlinkService(s *tapio.State) {
 }
 
 func (g *Graph) unlink(s *tapio.State) {
+	if s.Entity.Kind == tapio.KindReplicaSet {
+		g.sets[s.Entity.Namespace]--
+	}
+	delete(g.masters, s.Entity)
 	if !s.Owner.IsZero() {
 		drop(g.children, s.Owner, s.Entity)
 	}

@@ -95,7 +95,7 @@ func known(kind, version string) func() object {
 		return func() object { return new(unstructured.Unstructured) }
 	case "policy/PodDisruptionBudget":
 		return func() object { return new(policyv1.PodDisruptionBudget) }
-	case "coordination.k8s.io/Lease": // read for its time only
+	case "coordination.k8s.io/Lease":
 		return func() object { return new(coordinationv1.Lease) }
 	}
 	return nil
@@ -208,7 +208,7 @@ func (b *batch) run() {
 		if when := newest(o); when.After(b.newest) {
 			b.newest = when
 		}
-		if _, lease := o.(*coordinationv1.Lease); lease || o.GetName() == "" {
+		if o.GetName() == "" {
 			continue
 		}
 		facts.Strip(o) // in place; it never fails

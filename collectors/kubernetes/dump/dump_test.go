@@ -118,7 +118,7 @@ func TestFolder(t *testing.T) {
 	})
 	r := read(t, Options{Paths: []string{dir}})
 	expect(t, r,
-		"state Node/n1", "state Pod/shop/web-1", "state Pod/shop/web-2",
+		"state Lease/kube-node-lease/n1", "state Node/n1", "state Pod/shop/web-1", "state Pod/shop/web-2",
 		"10:01:00 k8s.event Pod/shop/web-1 Pulled",
 		"10:04:00 container.exit Pod/shop/web-1[app] Error",
 		"10:04:00 container.log Pod/shop/web-1[app]",

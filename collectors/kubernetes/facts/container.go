@@ -38,6 +38,11 @@ func containers(p *corev1.Pod) []container {
 	return out
 }
 
+// sidecar reports whether an init container keeps running beside the others.
+func (c container) sidecar() bool {
+	return c.init && c.spec != nil && c.spec.RestartPolicy != nil && *c.spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
 func statusOf(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {
@@ -52,7 +57,7 @@ func containerStates(p *corev1.Pod) []tapio.ContainerState {
 	out := make([]tapio.ContainerState, len(list))
 	for i, c := range list {
 		s := &out[i]
-		s.Name, s.Init = c.name, c.init
+		s.Name, s.Init, s.Sidecar = c.name, c.init, c.sidecar()
 		if c.spec != nil {
 			s.Image = c.spec.Image
 			s.Limits = amounts(c.spec.Resources.Limits)
@@ -133,8 +138,7 @@ func routine(p *corev1.Pod, c container, end *corev1.ContainerStateTerminated) b
 	if end.ExitCode != 0 {
 		return false
 	}
-	sidecar := c.spec != nil && c.spec.RestartPolicy != nil && *c.spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
-	return c.init && !sidecar || p.Status.Phase == corev1.PodSucceeded || p.Spec.RestartPolicy != corev1.RestartPolicyAlways
+	return c.init && !c.sidecar() || p.Status.Phase == corev1.PodSucceeded || p.Spec.RestartPolicy != corev1.RestartPolicyAlways
 }
 
 func (t *teller) exit(p *corev1.Pod, c container, end *corev1.ContainerStateTerminated) {

@@ -20,6 +20,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -121,6 +122,8 @@ func Between(old, new runtime.Object, at time.Time, listed bool, related Related
 		}
 	case *corev1.ConfigMap:
 		tell(t, old, new, configValuesState, nil)
+	case *coordinationv1.Lease:
+		tell(t, old, new, leaseState, nil)
 	case *metav1.PartialObjectMetadata:
 		if isConfigMap(old) && isConfigMap(new) {
 			tell(t, old, new, configMapState, configMapEvents)

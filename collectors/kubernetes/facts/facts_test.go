@@ -199,7 +199,7 @@ func TestPodState(t *testing.T) {
 		Labels: map[string]string{"app": "crash", "pod-template-hash": "6b4df6bc57"},
 		Owner:  tapio.Entity{Kind: "ReplicaSet", Namespace: "default", Name: "crash-6b4df6bc57"},
 		Pod: &tapio.PodState{
-			Phase: "Running", Node: "node-1", Scheduled: true, ReadySince: time.Date(2026, 11, 23, 12, 40, 6, 0, time.UTC),
+			Phase: "Running", Node: "node-1", Scheduled: true, Considered: true, ReadySince: time.Date(2026, 11, 23, 12, 40, 6, 0, time.UTC),
 			RestartPolicy: "Always", IP: "10.244.1.5", TemplateHash: "6b4df6bc57",
 			Containers: []tapio.ContainerState{{
 				Name: "app", Image: "testbed.local/busybox:1", Restarts: 4, State: "terminated", Reason: "Error", ExitCode: 1,

@@ -19,6 +19,7 @@ func podState(p *corev1.Pod) tapio.State {
 		Ready:         ready.Status == corev1.ConditionTrue,
 		ReadySince:    utc(ready.LastTransitionTime.Time),
 		Scheduled:     p.Spec.NodeName != "",
+		Considered:    podCondition(p, corev1.PodScheduled).Type != "",
 		Terminating:   p.DeletionTimestamp != nil,
 		RestartPolicy: string(p.Spec.RestartPolicy),
 		IP:            p.Status.PodIP,
@@ -26,6 +27,9 @@ func podState(p *corev1.Pod) tapio.State {
 		Containers:    containerStates(p),
 		References:    references(p),
 		Spec:          podSpec(&p.Spec),
+	}
+	if p.Spec.SchedulerName != corev1.DefaultSchedulerName {
+		s.Pod.Scheduler = p.Spec.SchedulerName
 	}
 	placed(s.Pod, p)
 	return s

@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -102,6 +103,8 @@ func Strip(obj any) (any, error) {
 		}
 	case *networkingv1.Ingress:
 		o.Spec.TLS, o.Status = nil, networkingv1.IngressStatus{}
+	case *coordinationv1.Lease:
+		stripLease(o)
 	case *policyv1.PodDisruptionBudget:
 		o.Spec = policyv1.PodDisruptionBudgetSpec{Selector: o.Spec.Selector}
 		o.Status = policyv1.PodDisruptionBudgetStatus{

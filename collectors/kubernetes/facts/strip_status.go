@@ -23,6 +23,7 @@ func stripPod(p *corev1.Pod) {
 		NodeName:           p.Spec.NodeName,
 		RestartPolicy:      p.Spec.RestartPolicy,
 		ServiceAccountName: p.Spec.ServiceAccountName,
+		SchedulerName:      p.Spec.SchedulerName,
 		ImagePullSecrets:   p.Spec.ImagePullSecrets,
 		Containers:         stripContainers(p.Spec.Containers),
 		InitContainers:     stripContainers(p.Spec.InitContainers),

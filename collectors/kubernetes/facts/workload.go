@@ -15,6 +15,7 @@ import (
 func deploymentState(d *appsv1.Deployment) tapio.State {
 	s := base(tapio.KindDeployment, d)
 	s.Workload = &tapio.WorkloadState{
+		Edited:     managedAt(d),
 		Replicas:   deploymentReplicas(d),
 		Generation: d.Generation,
 		Observed:   d.Status.ObservedGeneration,
