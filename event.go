@@ -16,42 +16,44 @@ type EventType string
 // The event types that collectors report today. The seed design spells some
 // of them with the prefix "k8s."; templates may do so too.
 const (
-	ContainerExit     EventType = "container.exit"    // a container ended: Reason, AttrExitCode, AttrSignal, AttrStartedAt
-	ContainerWaiting  EventType = "container.waiting" // a container can't start: Reason such as ErrImagePull
-	ContainerStarted  EventType = "container.started" // a container runs
-	ContainerLog      EventType = "container.log"     // the last lines of a container that ended: the answer to a want
-	PodCreated        EventType = "pod.created"       // the pod appeared
-	PodScheduled      EventType = "pod.scheduled"     // the pod got a node
-	PodUnschedulable  EventType = "pod.unschedulable" // PodScheduled=False; Message is the scheduler's
-	PodReady          EventType = "pod.ready"         // Ready turned true
-	PodNotReady       EventType = "pod.notready"      // Ready turned false after it was true
-	PodFailed         EventType = "pod.failed"        // phase Failed
-	PodEvicted        EventType = "pod.evicted"       // phase Failed with reason Evicted; AttrResource
-	PodDeleted        EventType = "pod.deleted"       // the pod is gone
-	NodeReady         EventType = "node.ready"        // Ready turned true
-	NodeNotReady      EventType = "node.notready"     // Ready is False or Unknown: AttrStatus
-	NodePressure      EventType = "node.pressure"     // Memory-, Disk- or PIDPressure turned true: Reason is the condition's type
-	NodePressureEnded EventType = "node.pressure_ended"
-	NodeProblem       EventType = "node.problem" // a condition that watches kernel, runtime, disk or network turned true: Reason is its type
-	NodeProblemEnded  EventType = "node.problem_ended"
-	NodeCordoned      EventType = "node.cordoned"
-	NodeUncordoned    EventType = "node.uncordoned"
-	NodeDeleted       EventType = "node.deleted"
-	WorkloadRollout   EventType = "workload.rollout"         // the pod template changed: Changes, AttrRevision, AttrManager, AttrRollback
-	WorkloadScaled    EventType = "workload.scaled"          // the wanted number of pods changed: Changes, AttrManager
-	WorkloadStuck     EventType = "workload.stuck"           // Progressing=False, ProgressDeadlineExceeded
-	ReplicaFailure    EventType = "workload.replica_failure" // the controller can't create pods: Message is the API server's
-	WorkloadAvailable EventType = "workload.available"       // all wanted pods are up to date and available
-	JobFailed         EventType = "job.failed"
-	JobComplete       EventType = "job.complete"
-	EndpointsRemoved  EventType = "endpoints.removed" // a Service lost ready endpoints: AttrReadyBefore, AttrReadyAfter
-	EndpointsAdded    EventType = "endpoints.added"
-	ServiceChanged    EventType = "service.changed" // selector or ports edited: Changes
-	ConfigChanged     EventType = "config.changed"  // a ConfigMap was edited, created or deleted: Reason Created, Updated, Deleted
-	QuotaChanged      EventType = "quota.changed"   // hard limits edited: Changes
-	PolicyChanged     EventType = "policy.changed"  // a NetworkPolicy was edited, created or deleted: Reason, Changes
-	RouteChanged      EventType = "route.changed"   // an Ingress or HTTPRoute was: Reason, Changes
-	KubernetesEvent   EventType = "k8s.event"       // an Event object, or one more count of it: Reason, Message, Count
+	ContainerExit         EventType = "container.exit"    // a container ended: Reason, AttrExitCode, AttrSignal, AttrStartedAt
+	ContainerWaiting      EventType = "container.waiting" // a container can't start: Reason such as ErrImagePull
+	ContainerStarted      EventType = "container.started" // a container runs
+	ContainerLog          EventType = "container.log"     // the last lines of a container that ended: the answer to a want
+	PodCreated            EventType = "pod.created"       // the pod appeared
+	PodScheduled          EventType = "pod.scheduled"     // the pod got a node
+	PodUnschedulable      EventType = "pod.unschedulable" // PodScheduled=False; Message is the scheduler's
+	PodReady              EventType = "pod.ready"         // Ready turned true
+	PodNotReady           EventType = "pod.notready"      // Ready turned false after it was true
+	PodFailed             EventType = "pod.failed"        // phase Failed
+	PodEvicted            EventType = "pod.evicted"       // phase Failed with reason Evicted; AttrResource
+	PodDeleted            EventType = "pod.deleted"       // the pod is gone
+	NodeReady             EventType = "node.ready"        // Ready turned true
+	NodeNotReady          EventType = "node.notready"     // Ready is False or Unknown: AttrStatus
+	NodePressure          EventType = "node.pressure"     // Memory-, Disk- or PIDPressure turned true: Reason is the condition's type
+	NodePressureEnded     EventType = "node.pressure_ended"
+	NodeProblem           EventType = "node.problem" // a condition that watches kernel, runtime, disk or network turned true: Reason is its type
+	NodeProblemEnded      EventType = "node.problem_ended"
+	APIServiceUnavailable EventType = "apiservice.unavailable" // Available turned false: Reason and Message are the condition\'s
+	APIServiceAvailable   EventType = "apiservice.available"
+	NodeCordoned          EventType = "node.cordoned"
+	NodeUncordoned        EventType = "node.uncordoned"
+	NodeDeleted           EventType = "node.deleted"
+	WorkloadRollout       EventType = "workload.rollout"         // the pod template changed: Changes, AttrRevision, AttrManager, AttrRollback
+	WorkloadScaled        EventType = "workload.scaled"          // the wanted number of pods changed: Changes, AttrManager
+	WorkloadStuck         EventType = "workload.stuck"           // Progressing=False, ProgressDeadlineExceeded
+	ReplicaFailure        EventType = "workload.replica_failure" // the controller can't create pods: Message is the API server's
+	WorkloadAvailable     EventType = "workload.available"       // all wanted pods are up to date and available
+	JobFailed             EventType = "job.failed"
+	JobComplete           EventType = "job.complete"
+	EndpointsRemoved      EventType = "endpoints.removed" // a Service lost ready endpoints: AttrReadyBefore, AttrReadyAfter
+	EndpointsAdded        EventType = "endpoints.added"
+	ServiceChanged        EventType = "service.changed" // selector or ports edited: Changes
+	ConfigChanged         EventType = "config.changed"  // a ConfigMap was edited, created or deleted: Reason Created, Updated, Deleted
+	QuotaChanged          EventType = "quota.changed"   // hard limits edited: Changes
+	PolicyChanged         EventType = "policy.changed"  // a NetworkPolicy was edited, created or deleted: Reason, Changes
+	RouteChanged          EventType = "route.changed"   // an Ingress or HTTPRoute was: Reason, Changes
+	KubernetesEvent       EventType = "k8s.event"       // an Event object, or one more count of it: Reason, Message, Count
 	// ServiceSelectsNone is derived by the engine from the topology: a Service's
 	// selector takes in no pod. AttrSelector, AttrNearest.
 	ServiceSelectsNone EventType = "service.selects_none"

@@ -17,23 +17,24 @@ type State struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owner       Entity            `json:"owner,omitzero"` // the controller, one step up
 
-	Pod       *PodState       `json:"pod,omitempty"`
-	Node      *NodeState      `json:"node,omitempty"`
-	Workload  *WorkloadState  `json:"workload,omitempty"`
-	Service   *ServiceState   `json:"service,omitempty"`
-	Endpoints *EndpointsState `json:"endpoints,omitempty"`
-	Claim     *ClaimState     `json:"claim,omitempty"`
-	Quota     *QuotaState     `json:"quota,omitempty"`
-	Scaler    *ScalerState    `json:"scaler,omitempty"`
-	Budget    *BudgetState    `json:"budget,omitempty"`
-	Volume    *VolumeState    `json:"volume,omitempty"`
-	Class     *ClassState     `json:"class,omitempty"`
-	Limit     *LimitState     `json:"limit,omitempty"`
-	Webhook   *WebhookState   `json:"webhook,omitempty"`
-	Policy    *PolicyState    `json:"policy,omitempty"`
-	Route     *RouteState     `json:"route,omitempty"`
-	Config    *ConfigState    `json:"config,omitempty"`
-	Lease     *LeaseState     `json:"lease,omitempty"`
+	Pod        *PodState        `json:"pod,omitempty"`
+	Node       *NodeState       `json:"node,omitempty"`
+	Workload   *WorkloadState   `json:"workload,omitempty"`
+	Service    *ServiceState    `json:"service,omitempty"`
+	Endpoints  *EndpointsState  `json:"endpoints,omitempty"`
+	Claim      *ClaimState      `json:"claim,omitempty"`
+	Quota      *QuotaState      `json:"quota,omitempty"`
+	Scaler     *ScalerState     `json:"scaler,omitempty"`
+	Budget     *BudgetState     `json:"budget,omitempty"`
+	Volume     *VolumeState     `json:"volume,omitempty"`
+	Class      *ClassState      `json:"class,omitempty"`
+	Limit      *LimitState      `json:"limit,omitempty"`
+	Webhook    *WebhookState    `json:"webhook,omitempty"`
+	Policy     *PolicyState     `json:"policy,omitempty"`
+	Route      *RouteState      `json:"route,omitempty"`
+	Config     *ConfigState     `json:"config,omitempty"`
+	Lease      *LeaseState      `json:"lease,omitempty"`
+	APIService *APIServiceState `json:"api_service,omitempty"`
 }
 
 // PodState is what the topology knows of a pod.
@@ -205,4 +206,14 @@ type BudgetState struct {
 type LeaseState struct {
 	Holder  string    `json:"holder,omitempty"`
 	Renewed time.Time `json:"renewed,omitzero"`
+}
+
+// APIServiceState is what the topology knows of an APIService: a part of the
+// API and the Service that answers for it, or none where it is the API
+// server's own.
+type APIServiceState struct {
+	Service   Entity `json:"service,omitzero"`
+	Available bool   `json:"available"`
+	Reason    string `json:"reason,omitempty"`
+	Message   string `json:"message,omitempty"`
 }

@@ -391,7 +391,7 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
-		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodePressureEnded, tapio.NodeProblemEnded,
+		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
 		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete:
 		return true
 	case tapio.KubernetesEvent:

@@ -21,6 +21,10 @@ func (e *Engine) explains(parent, child *incident) bool {
 	if sharesWords(parent, child) {
 		return true
 	}
+	// A part of the API is missing because of the pods that should answer for it.
+	if s := e.graph.State(child.subject); s != nil && s.APIService != nil && parent.subject.Kind != tapio.KindNode {
+		return !parent.chosen.Template.IsSymptom() && e.serves(s.APIService.Service, parent)
+	}
 	// A Service without endpoints is a symptom of its pods' own trouble.
 	if child.subject.Kind == tapio.KindService && parent.subject.Kind != tapio.KindNode && child.chosen.Template.IsSymptom() {
 		return parent.subject.Kind != tapio.KindService && !parent.chosen.Template.IsSymptom() && e.serves(child.subject, parent)

@@ -23,6 +23,8 @@ func (e *Engine) subjects(ev *tapio.Event, sort string) []tapio.Entity {
 				}
 			}
 			return out
+		case entity.Kind == tapio.KindAPIService:
+			return []tapio.Entity{entity}
 		case entity.Kind == tapio.KindHPA:
 			if s := e.graph.State(entity); s != nil && s.Scaler != nil {
 				return []tapio.Entity{s.Scaler.Target}

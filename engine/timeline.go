@@ -296,7 +296,7 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 			e.learn(inc, ev)
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
-		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.JobComplete:
+		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete:
 			if ev.Time.After(inc.onset) {
 				e.record(inc, ev, tapio.RoleRecovery)
 			}

@@ -135,3 +135,23 @@ func controlScenes() []scene {
 		down,
 	}
 }
+
+func certScenes() []scene {
+	const expired = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-11-02T14:02:00Z is after 2026-11-01T00:00:00Z"
+	api := tapio.Entity{Kind: tapio.KindAPIService, Name: "v1beta1.metrics.k8s.io"}
+	hook := tapio.Entity{Kind: tapio.KindValidatingWebhook, Name: "policy"}
+	part := func(template, message string) scene {
+		return scene{template: template, subject: api, facts: facts(tapio.FactReason, "FailedDiscoveryCheck", tapio.FactMessage, message),
+			events: []tapio.StoryEvent{ev(0, tapio.APIServiceUnavailable, api, "reason", "FailedDiscoveryCheck", "message", message)}}
+	}
+	refusedPods := scene{template: "cert-expired-webhook", subject: checkout, cause: hook, scope: some,
+		facts:  facts(tapio.FactKind, string(hook.Kind), tapio.FactObject, hook.Name, tapio.FactDetail, expired),
+		events: []tapio.StoryEvent{ev(0, tapio.PodsRefused, checkout, "reason", "WebhookDown", "message", `failed calling webhook "policy.example.com": `+expired)}}
+	return []scene{
+		refusedPods,
+		pullScene("cert-expired-registry", "ErrImagePull", expired, entity(tapio.KindRegistry, "registry.example.com"), tapio.FactDetail, expired),
+		part("cert-expired-apiservice", "failing or missing response from https://10.96.3.4:443/apis: "+expired),
+		part("apiservice-unavailable", "failing or missing response from https://10.96.3.4:443/apis: connect: connection refused"),
+		nodeScene("cert-expired-node", tapio.NodeNotReady, "KubeletNotReady", expired, tapio.AttrStatus, "False"),
+	}
+}

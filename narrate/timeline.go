@@ -77,6 +77,10 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return name + " is short of " + pressureOf(reason) + because(reason)
 	case tapio.NodePressureEnded:
 		return name + " has enough " + pressureOf(reason) + " again"
+	case tapio.APIServiceUnavailable:
+		return name + " is not available" + because(reason) + said
+	case tapio.APIServiceAvailable:
+		return name + " is available again"
 	case tapio.PodUnseen:
 		return name + " waits for a scheduler" + said
 	case tapio.WorkloadUnattended:

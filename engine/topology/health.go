@@ -26,6 +26,8 @@ func (g *Graph) Health(e tapio.Entity) Health {
 		return podHealth(s)
 	case s.Node != nil:
 		return g.nodeHealth(s)
+	case s.APIService != nil:
+		return Health{Healthy: s.APIService.Available}
 	case s.Service != nil:
 		return Health{Healthy: g.serviceHealthy(s)}
 	case s.Workload != nil:

@@ -91,7 +91,7 @@ func known(kind, version string) func() object {
 		return func() object { return new(networkingv1.NetworkPolicy) }
 	case "networking.k8s.io/Ingress":
 		return func() object { return new(networkingv1.Ingress) }
-	case "gateway.networking.k8s.io/HTTPRoute":
+	case "gateway.networking.k8s.io/HTTPRoute", "apiregistration.k8s.io/APIService":
 		return func() object { return new(unstructured.Unstructured) }
 	case "policy/PodDisruptionBudget":
 		return func() object { return new(policyv1.PodDisruptionBudget) }

@@ -119,6 +119,8 @@ func Between(old, new runtime.Object, at time.Time, listed bool, related Related
 	case *unstructured.Unstructured:
 		if isRoute(old) && isRoute(new) {
 			tell(t, old, new, httpRouteState, nil)
+		} else if isAPIService(old) && isAPIService(new) {
+			tell(t, old, new, apiServiceState, apiServiceEvents)
 		}
 	case *corev1.ConfigMap:
 		tell(t, old, new, configValuesState, nil)
