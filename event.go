@@ -34,10 +34,11 @@ const (
 	NodePressureEnded     EventType = "node.pressure_ended"
 	NodeProblem           EventType = "node.problem" // a condition that watches kernel, runtime, disk or network turned true: Reason is its type
 	NodeProblemEnded      EventType = "node.problem_ended"
-	APIServiceUnavailable EventType = "apiservice.unavailable" // Available turned false: Reason and Message are the condition\'s
+	APIServiceUnavailable EventType = "apiservice.unavailable" // Available turned false: Reason and Message are the condition's
 	APIServiceAvailable   EventType = "apiservice.available"
 	NodeCordoned          EventType = "node.cordoned"
 	NodeUncordoned        EventType = "node.uncordoned"
+	NodeChanged           EventType = "node.changed" // labels or taints edited, but for taints that follow its condition: Changes, AttrManager
 	NodeDeleted           EventType = "node.deleted"
 	WorkloadRollout       EventType = "workload.rollout"         // the pod template changed: Changes, AttrRevision, AttrManager, AttrRollback
 	WorkloadScaled        EventType = "workload.scaled"          // the wanted number of pods changed: Changes, AttrManager

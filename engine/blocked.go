@@ -92,6 +92,8 @@ func (e *Engine) checkBlocked(now time.Time) []tapio.Story {
 		}
 	}
 	slices.SortFunc(due, tapio.Entity.Compare)
+	e.nodes = nil
+	defer func() { e.nodes = nil }()
 	var out []tapio.Story
 	for _, pod := range due {
 		ev := e.blocked[pod].event
@@ -163,11 +165,7 @@ func (e *Engine) unplaced(s *tapio.State, ev *tapio.Event) (obstacle, bool) {
 }
 
 func (e *Engine) place(s *tapio.State, ev *tapio.Event) (obstacle, bool) {
-	var nodes []placement.Node
-	for _, n := range e.graph.All(tapio.KindNode, "") {
-		nodes = append(nodes, placement.Node{State: n, Pods: e.graph.PodsOn(n.Entity.Name)})
-	}
-	v, ok := placement.Judge(s, ev.Message, nodes, e.boundVolumes(s))
+	v, ok := placement.Judge(s, ev.Message, e.places(), e.boundVolumes(s))
 	if !ok {
 		return obstacle{}, false
 	}
@@ -192,6 +190,18 @@ func (e *Engine) place(s *tapio.State, ev *tapio.Event) (obstacle, bool) {
 		}
 	}
 	return o, true
+}
+
+// places returns all nodes with what runs on them, gathered once for all pods
+// that are looked at together.
+func (e *Engine) places() []placement.Node {
+	if e.nodes == nil {
+		e.nodes = []placement.Node{}
+		for _, n := range e.graph.All(tapio.KindNode, "") {
+			e.nodes = append(e.nodes, placement.Node{State: n, Pods: e.graph.PodsOn(n.Entity.Name)})
+		}
+	}
+	return e.nodes
 }
 
 // claimsOf returns the claims that a pod uses.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/engine/diagnosis"
+	"github.com/yairfalse/tapio/engine/placement"
 	"github.com/yairfalse/tapio/engine/topology"
 )
 
@@ -92,6 +93,7 @@ type Engine struct {
 	drains   map[string]*drain        // cordoned nodes
 	emptied  map[string]time.Time     // by node: when the last pod was deleted there
 	judged   map[tapio.Entity]judged  // verdicts on workloads' pods that were given lately
+	nodes    []placement.Node         // for the pods that are looked at now
 	// What was last said of pods without a node and of claims without a volume.
 	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
 	past                   map[tapio.Entity][]pastStory
@@ -391,7 +393,7 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
-		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
+		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
 		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete:
 		return true
 	case tapio.KubernetesEvent:

@@ -112,7 +112,7 @@ func shape(message string) string {
 // once reports whether each event of the type is a line of its own.
 func once(t tapio.EventType) bool {
 	switch t {
-	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged:
+	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged, tapio.NodeChanged:
 		return true
 	}
 	return false

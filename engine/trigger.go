@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -14,7 +16,7 @@ const triggerSlack = 2 * time.Second
 // what the incident is about, within the deployment window.
 func (e *Engine) findTrigger(inc *incident) {
 	var best *tapio.Event
-	for _, entity := range e.concerned(inc) {
+	for _, entity := range append(e.concerned(inc), e.editedNodes(inc)...) {
 		for _, ev := range e.recent[entity] {
 			if !e.couldTrigger(inc, ev) {
 				continue
@@ -52,6 +54,60 @@ func (e *Engine) couldTrigger(inc *incident, ev *tapio.Event) bool {
 		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
 	case tapio.NodeCordoned:
 		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
+	case tapio.NodeChanged:
+		return e.keptAway(inc, ev)
+	}
+	return false
+}
+
+// editedNodes names the nodes that were edited lately, where the incident is
+// about pods that find no node.
+func (e *Engine) editedNodes(inc *incident) []tapio.Entity {
+	if inc.chosen == nil || !strings.HasPrefix(string(inc.chosen.Template.Cause), "sched.") {
+		return nil
+	}
+	var out []tapio.Entity
+	for entity, list := range e.recent {
+		if entity.Kind == tapio.KindNode && slices.ContainsFunc(list, func(ev *tapio.Event) bool { return ev.Type == tapio.NodeChanged }) {
+			out = append(out, entity)
+		}
+	}
+	slices.SortFunc(out, tapio.Entity.Compare)
+	return out
+}
+
+// keptAway reports whether the edit of a node is one that keeps the incident's
+// pods away: a taint where that is the cause, or a label that they ask for.
+func (e *Engine) keptAway(inc *incident, ev *tapio.Event) bool {
+	if inc.chosen == nil {
+		return false
+	}
+	switch inc.chosen.Template.Cause {
+	case tapio.CauseTaint:
+		return slices.ContainsFunc(ev.Changes, func(c tapio.Change) bool { return strings.HasPrefix(c.Field, "taints[") && c.To != "" })
+	case tapio.CauseNodeAffinity, tapio.CauseVolumeZone, tapio.CauseTopologySpread, tapio.CausePodAffinity:
+		asked := map[string]bool{}
+		for _, x := range inc.chosen.Evidence {
+			s := e.graph.State(x.Entity)
+			if s == nil || s.Pod == nil || s.Pod.Placement == nil {
+				continue
+			}
+			for key := range s.Pod.Placement.NodeSelector {
+				asked[key] = true
+			}
+			for _, t := range s.Pod.Placement.NodeTerms {
+				for _, r := range t.Labels {
+					asked[r.Key] = true
+				}
+			}
+			for _, r := range s.Pod.Placement.Spread {
+				asked[r.TopologyKey] = true
+			}
+		}
+		return slices.ContainsFunc(ev.Changes, func(c tapio.Change) bool {
+			key, ok := strings.CutPrefix(strings.TrimSuffix(c.Field, "]"), "labels[")
+			return ok && asked[key]
+		})
 	}
 	return false
 }

@@ -165,7 +165,7 @@ func intent(s *tapio.Story, v *View) string {
 			return "Roll out a change of " + name
 		case tapio.WorkloadScaled:
 			return "Scale " + name
-		case tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged:
+		case tapio.ConfigChanged, tapio.ServiceChanged, tapio.QuotaChanged, tapio.NodeChanged:
 			return "Change " + name
 		}
 	}

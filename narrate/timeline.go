@@ -122,7 +122,7 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return endpoints(e, name)
 	case tapio.ServiceSelectsNone:
 		return "the selector of " + name + parens(inline(data(e, tapio.AttrSelector))) + " matches no pod"
-	case tapio.ServiceChanged, tapio.QuotaChanged:
+	case tapio.ServiceChanged, tapio.QuotaChanged, tapio.NodeChanged:
 		return name + " was changed" + edited(e)
 	case tapio.ConfigChanged:
 		return name + " was " + configVerb(reason) + edited(e)

@@ -23,7 +23,7 @@ func (j *judge) explain(v *Verdict) {
 	case NodeAffinity:
 		v.Detail = j.mismatch()
 	case PodAffinity:
-		v.Detail = j.company(v)
+		v.Detail = j.beside(v)
 	case HostPort:
 		if f := j.failure(v); !f.guessed {
 			v.Detail = fmt.Sprintf("port %s of the node is taken by %s", f.what, f.detail)
@@ -181,8 +181,8 @@ func (j *judge) nearest(r *tapio.Requirement) string {
 	return best
 }
 
-// company says which pods keep this one away, or are missed.
-func (j *judge) company(v *Verdict) string {
+// beside says which pods keep this one away, or are missed.
+func (j *judge) beside(v *Verdict) string {
 	switch f := j.failure(v); f.what {
 	case "near":
 		return "it must run near pods with " + f.detail + ", and there is no such pod where it may run"

@@ -103,6 +103,7 @@ type judge struct {
 	nodes   []Node
 	volumes []*tapio.State
 	usable  []*candidate // nodes that are meant for pods like this one
+	company company
 }
 
 // candidate is a node with all that keeps the pod from it.
@@ -123,6 +124,7 @@ type failure struct {
 // replay runs the filters on every node. Control-plane nodes that keep pods
 // away are never the answer, unless there are no others.
 func (j *judge) replay() {
+	j.meet()
 	var reserved []*candidate
 	for _, n := range j.nodes {
 		if n.State.Node == nil {

@@ -70,6 +70,9 @@ func TestNodeEvents(t *testing.T) {
 		{"uncordoned without a trace of who did it", cordoned, edit(cordoned, func(n *corev1.Node) { n.Spec.Unschedulable = false }), false,
 			[]string{"now node.uncordoned Node/node-1"}},
 		{"cordoned in a listing", nil, cordoned, true, nil},
+		{"a label is taken away and a taint is set", edit(up, func(n *corev1.Node) { n.Labels["disk"] = "ssd" }), edit(up, func(n *corev1.Node) {
+			n.Spec.Taints = []corev1.Taint{{Key: "dedicated", Value: "gpu", Effect: "NoSchedule"}, {Key: "node.kubernetes.io/not-ready", Effect: "NoExecute"}}
+		}), false, []string{`now node.changed Node/node-1; labels[disk]: "ssd" → ""; taints[dedicated:NoSchedule]: "" → "gpu"`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

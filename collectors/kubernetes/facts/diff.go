@@ -128,7 +128,7 @@ func envField(field string) (string, bool) {
 // of labels, stand in brackets.
 func join(field, key string) string {
 	switch {
-	case field == "labels" || field == "annotations" || strings.HasSuffix(field, "elector") || strings.HasSuffix(field, ".matchLabels"):
+	case field == "labels" || field == "annotations" || field == "taints" || strings.HasSuffix(field, "elector") || strings.HasSuffix(field, ".matchLabels"):
 		return field + "[" + key + "]"
 	case field == "":
 		return key

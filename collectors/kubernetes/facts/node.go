@@ -1,6 +1,8 @@
 package facts
 
 import (
+	"cmp"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -68,6 +70,14 @@ func nodeEvents(t *teller, old, new *corev1.Node) {
 	t.nodeReadiness(old, new)
 	t.badConditions(old, new, pressures(), tapio.NodePressure, tapio.NodePressureEnded)
 	t.badConditions(old, new, problems(), tapio.NodeProblem, tapio.NodeProblemEnded)
+	if old != nil {
+		if edits := difference(nodeEdits(old), nodeEdits(new)); len(edits) > 0 {
+			e := nodeEvent(new, tapio.NodeChanged, tapio.SeverityInfo, editTime(old, new))
+			e.Changes = edits
+			set(e.Attrs, tapio.AttrManager, editor(old, new))
+			t.event(e)
+		}
+	}
 	if old != nil && old.Spec.Unschedulable != new.Spec.Unschedulable {
 		what := tapio.NodeUncordoned
 		if new.Spec.Unschedulable {
@@ -94,6 +104,19 @@ func (t *teller) badConditions(old, new *corev1.Node, kinds []corev1.NodeConditi
 			t.nodeConditionEvent(new, ended, tapio.SeverityInfo, c, string(kind))
 		}
 	}
+}
+
+// nodeEdits is what people edit of a node that decides which pods it takes.
+// Taints under node.kubernetes.io follow its condition or its cordon.
+func nodeEdits(n *corev1.Node) map[string]any {
+	taints := map[string]string{}
+	for i := range n.Spec.Taints {
+		t := &n.Spec.Taints[i]
+		if !strings.HasPrefix(t.Key, "node.kubernetes.io/") && !strings.HasPrefix(t.Key, "node.cloudprovider.kubernetes.io/") {
+			taints[t.Key+":"+string(t.Effect)] = cmp.Or(t.Value, "set")
+		}
+	}
+	return map[string]any{"labels": n.Labels, "taints": taints}
 }
 
 func (t *teller) nodeReadiness(old, new *corev1.Node) {
