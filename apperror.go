@@ -15,20 +15,21 @@ const KindHost Kind = "Host"
 // vain, and AttrResource of a refusal by the API server. What the log does not
 // say is absent.
 const (
-	AttrPeer      = "peer"      // host that is called, as the log names it
-	AttrPort      = "port"      // its port; of address_in_use the port that is taken
-	AttrSystem    = "system"    // what kind of peer it is: MySQL, Redis, …
-	AttrConfirmed = "confirmed" // "true" where that Service has no ready endpoint
-	AttrRecurring = "recurring" // "true" where the log says it again and again up to its end
-	AttrUser      = "user"      // whom the client said to be
-	AttrDatabase  = "database"  //
-	AttrPath      = "path"      // file or folder
-	AttrMissing   = "missing"   // module, setting, file or table that is lacking
-	AttrVerb      = "verb"      // of a refusal by the API server
-	AttrAccount   = "account"   // namespace/name of the service account
-	AttrVolume    = "volume"    // volume that the path is on
-	AttrClaim     = "claim"     // name of the claim behind the volume
-	AttrOrigin    = "origin"    // where the credential or address comes from: "Secret db, key password (variable DB_PASSWORD)"
+	AttrPeer          = "peer"            // host that is called, as the log names it
+	AttrPort          = "port"            // its port; of address_in_use the port that is taken
+	AttrSystem        = "system"          // what kind of peer it is: MySQL, Redis, …
+	AttrConfirmed     = "confirmed"       // "true" where that Service has no ready endpoint
+	AttrRecurring     = "recurring"       // "true" where the log says it again and again up to its end
+	AttrUser          = "user"            // whom the client said to be
+	AttrDatabase      = "database"        //
+	AttrPath          = "path"            // file or folder
+	AttrMissing       = "missing"         // module, setting, file or table that is lacking
+	AttrVerb          = "verb"            // of a refusal by the API server
+	AttrAccount       = "account"         // namespace/name of the service account
+	AttrVolume        = "volume"          // volume that the path is on
+	AttrClaim         = "claim"           // name of the claim behind the volume
+	AttrReadOnlyMount = "read_only_mount" // "true" where the pod asks for the volume to be read-only
+	AttrOrigin        = "origin"          // where the credential or address comes from: "Secret db, key password (variable DB_PASSWORD)"
 )
 
 // The causes that an application's own words can tell.
@@ -44,6 +45,7 @@ const (
 	CauseVolumePermission Cause = "storage.permission_denied"
 	CauseVolumeFull       Cause = "storage.volume_full"
 	CauseVolumeReadOnly   Cause = "storage.readonly"
+	CauseCertExpired      Cause = "cert.expired"
 )
 
 // RankDependency is the rank of what somebody who is called does to those who

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -175,7 +176,12 @@ func (e *Engine) appError(ev *tapio.Event, x applog.Error) *tapio.Event {
 	put(tapio.AttrVerb, x.Verb)
 	put(tapio.AttrResource, x.Resource)
 	put(tapio.AttrAccount, x.Account)
-	if svc, ok := e.peer(ev.Entity, x); ok {
+	e.putPlace(ev.Entity, x, put)
+	svc, ok := e.peer(ev.Entity, x)
+	if x.Class.OfPeer() {
+		put(tapio.AttrOrigin, e.origin(ev.Entity, x, svc))
+	}
+	if ok {
 		if inVain(x.Class) {
 			put(tapio.AttrPeerService, svc.Namespace+"/"+svc.Name)
 		}
@@ -204,6 +210,39 @@ func inVain(c applog.Class) bool {
 	return false
 }
 
+// putPlace names the volume that a path is on, and the rights that the
+// container has there.
+func (e *Engine) putPlace(container tapio.Entity, x applog.Error, put func(attr, value string)) {
+	switch x.Class {
+	case applog.PermissionDenied, applog.ReadOnlyFilesystem, applog.DiskFull:
+	default:
+		return
+	}
+	p, ok := e.placeOf(container, x.Path)
+	if !ok {
+		return
+	}
+	put(tapio.AttrVolume, p.volume.Name)
+	if p.volume.Source.Kind == tapio.KindPersistentVolumeClaim {
+		put(tapio.AttrClaim, p.volume.Source.Name)
+	}
+	if p.mount.ReadOnly {
+		put(tapio.AttrReadOnlyMount, "true")
+	}
+	pod, spec := e.graph.Spec(container)
+	user, group := "the user of its image", "no fsGroup"
+	switch {
+	case spec.RunAsUser != nil:
+		user = "user " + strconv.FormatInt(*spec.RunAsUser, 10)
+	case pod.RunAsUser != nil:
+		user = "user " + strconv.FormatInt(*pod.RunAsUser, 10)
+	}
+	if pod.FSGroup != nil {
+		group = "fsGroup " + strconv.FormatInt(*pod.FSGroup, 10)
+	}
+	put(tapio.AttrDetail, "it runs as "+user+", with "+group)
+}
+
 // peer names the Service that an error is about: the one that the host name or
 // address means for the pod, or, where the log names none, the only one in its
 // namespace that looks like the kind of system.
@@ -212,8 +251,15 @@ func (e *Engine) peer(pod tapio.Entity, x applog.Error) (tapio.Entity, bool) {
 	switch {
 	case host == "localhost", strings.HasPrefix(host, "127."), host == "::1":
 		return tapio.Entity{}, false
+	case applog.IsAddress(host):
+		return e.graph.At(host)
 	case host != "":
 		return e.graph.Resolve(host, pod.Namespace)
+	case !x.Class.OfPeer() && x.Class != applog.NoDatabase:
+		return tapio.Entity{}, false
+	}
+	if svc, ok := e.configuredPeer(pod, x.System); ok {
+		return svc, true
 	}
 	return e.onlySystem(pod, x.System)
 }

@@ -28,6 +28,8 @@ func (e *Engine) diagnose(inc *incident) {
 			inc.against[f] = "explained by: " + g.Template.Name
 		} else if e.starting(f) {
 			inc.against[f] = slowStart
+		} else if outOfMemory(f, all) {
+			inc.against[f] = "the container was killed at its memory limit, whatever it said before"
 		}
 	}
 	for _, f := range all {
@@ -105,6 +107,19 @@ func explainedAway(f *diagnosis.Finding, all []*diagnosis.Finding, weight func(*
 		}
 	}
 	return nil
+}
+
+// outOfMemory reports whether the finding rests on words of containers that
+// were killed for their memory: nothing that they said ended them.
+func outOfMemory(f *diagnosis.Finding, all []*diagnosis.Finding) bool {
+	if !says(f) {
+		return false
+	}
+	return slices.ContainsFunc(all, func(g *diagnosis.Finding) bool {
+		return g.Template.Cause == tapio.CauseOOMLimit && slices.ContainsFunc(f.Evidence, func(ev *tapio.Event) bool {
+			return ev.Type == tapio.AppError && slices.ContainsFunc(g.Evidence, func(k *tapio.Event) bool { return k.Entity == ev.Entity })
+		})
+	})
 }
 
 // killGrace is how long after a kill the exit may come: the longest

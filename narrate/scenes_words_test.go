@@ -24,6 +24,9 @@ func wordScenes() []scene {
 		rbac     = `configmaps is forbidden: User "system:serviceaccount:shop:checkout" cannot list resource "configmaps" in API group "" in the namespace "shop"`
 		inUse    = "listen tcp :8080: bind: address already in use"
 		erofs    = "open /var/cache/checkout/index: read-only file system"
+		eacces   = "open /data/orders.db: permission denied"
+		enospc   = "write /data/wal/000017.log: no space left on device"
+		expired  = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"
 	)
 	return []scene{{
 		template: "dependency-unreachable", subject: checkout, cause: mysql, standing: tapio.StandingLikely,
@@ -57,5 +60,21 @@ func wordScenes() []scene {
 		template: "container-readonly-filesystem", subject: checkout, cause: in(checkout, "app"), standing: tapio.StandingLikely,
 		facts:  base("read_only_filesystem", erofs, tapio.FactPath, "/var/cache/checkout/index"),
 		events: []tapio.StoryEvent{crash, said("read_only_filesystem", erofs)}, scope: some, pods: podNames[:1],
+	}, {
+		template: "storage-permission-denied", subject: checkout, cause: in(checkout, "app"), standing: tapio.StandingLikely,
+		facts:  base("permission_denied", eacces, tapio.FactPath, "/data/orders.db", tapio.FactVolume, "data", tapio.FactClaim, "orders", tapio.FactDetail, "it runs as user 1000, with no fsGroup"),
+		events: []tapio.StoryEvent{crash, said("permission_denied", eacces)}, scope: some, pods: podNames[:1],
+	}, {
+		template: "storage-volume-full", subject: checkout, cause: entity(tapio.KindPersistentVolumeClaim, "orders"), standing: tapio.StandingLikely,
+		facts:  base("disk_full", enospc, tapio.FactPath, "/data/wal/000017.log", tapio.FactVolume, "data", tapio.FactClaim, "orders"),
+		events: []tapio.StoryEvent{crash, said("disk_full", enospc)}, scope: some, pods: podNames[:1],
+	}, {
+		template: "storage-readonly", subject: checkout, cause: entity(tapio.KindPersistentVolumeClaim, "orders"), standing: tapio.StandingLikely,
+		facts:  base("read_only_filesystem", "open /data/orders.db: read-only file system", tapio.FactPath, "/data/orders.db", tapio.FactVolume, "data", tapio.FactClaim, "orders"),
+		events: []tapio.StoryEvent{crash, said("read_only_filesystem", "open /data/orders.db: read-only file system")}, scope: some, pods: podNames[:1],
+	}, {
+		template: "cert-expired-said", subject: checkout, cause: mysql,
+		facts:  base("cert_expired", expired, service...),
+		events: []tapio.StoryEvent{crash, said("cert_expired", expired)}, scope: some, pods: podNames[:1],
 	}}
 }

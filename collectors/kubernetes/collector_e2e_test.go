@@ -234,7 +234,7 @@ func TestExpiredWatch(t *testing.T) {
 func TestLogOfACrash(t *testing.T) {
 	w := newWorkspace(t)
 	got := collect(t, w.ns, Options{Config: clusterConfig(t)}, nil)
-	w.pod(t, "crash", "seq 1 200; echo 'ERROR: connect to db:5432: connection refused'; [ -e /data/again ] && sleep 1000; touch /data/again; sleep 1; exit 1")
+	w.pod(t, "crash", "seq 1 300; echo 'ERROR: connect to db:5432: connection refused'; [ -e /data/again ] && sleep 1000; touch /data/again; sleep 1; exit 1")
 	got.await("restart", isState(tapio.KindPod, "crash", func(s *tapio.State) bool {
 		return s.Pod != nil && len(s.Pod.Containers) == 1 && s.Pod.Containers[0].Restarts == 1 && s.Pod.Containers[0].State == "running"
 	}))
@@ -247,7 +247,7 @@ func TestLogOfACrash(t *testing.T) {
 	current := got.await("log of the present run", isEvent(tapio.ContainerLog, "crash", func(e *tapio.Event) bool { return e.Attrs[tapio.AttrPrevious] == "" }))
 	for _, e := range []*tapio.Event{previous.Event, current.Event} {
 		lines := strings.Split(e.Message, "\n")
-		if len(lines) != logLines || lines[0] != "152" || !strings.Contains(e.Attrs[tapio.AttrLastError], "connection refused") || e.Attrs[tapio.AttrUID] == "" {
+		if len(lines) != logLines || lines[0] != "102" || !strings.Contains(e.Attrs[tapio.AttrLastError], "connection refused") || e.Attrs[tapio.AttrUID] == "" {
 			t.Errorf("log of %d lines from %q, last error %q", len(lines), lines[0], e.Attrs[tapio.AttrLastError])
 		}
 	}

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	logLines      = 50               // what a person reads of a crash
-	logBytes      = 16 << 10         // bounds 50 lines of a service that logs JSON
-	logFewerLines = 5                // asked for where 50 are more than logBytes
+	logLines      = 200              // stack traces, and what recurs before them
+	logBytes      = 64 << 10         // bounds 200 lines of a service that logs JSON
+	logFewerLines = 20               // asked for where 200 are more than logBytes
 	logTimeout    = 5 * time.Second  // a kubelet that takes longer is down
 	logRepeat     = 30 * time.Second // the shortest time between two reads of one container
 	wantsAtOnce   = 4                // reads go through the API server to kubelets: keep them few
 	wantsWaiting  = 64
-	messageLimit  = 2000 // bytes of a log that an event carries
-	lineLimit     = 500  // bytes of the line that reads most like the error
+	messageLimit  = 16 << 10 // bytes of a log that an event carries: what the engine reads of it
+	lineLimit     = 500      // bytes of the line that reads most like the error
 )
 
 // wanted is a want that waits for its answer.

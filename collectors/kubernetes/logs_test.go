@@ -45,7 +45,7 @@ func kubelet(t *testing.T, answer func(w http.ResponseWriter, pod string, previo
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.Split(r.URL.Path, "/") // /api/v1/namespaces/NS/pods/POD/log
 		q := r.URL.Query()
-		if len(path) != 8 || path[7] != "log" || q.Get("container") != "app" || q.Get("limitBytes") != "16384" {
+		if len(path) != 8 || path[7] != "log" || q.Get("container") != "app" || q.Get("limitBytes") != "65536" {
 			t.Errorf("unexpected request %s", r.URL)
 		}
 		answer(w, path[6], q.Get("previous") == "true", q.Get("tailLines"))
@@ -75,8 +75,8 @@ func TestReadLog(t *testing.T) {
 		{"the previous run", true, func(w http.ResponseWriter, _ string, previous bool, lines string) {
 			fmt.Fprintf(w, "starting\r\npanic: boom\npassword=hunter22 previous=%v lines=%s\n\n", previous, lines)
 		}, func(t *testing.T, e *tapio.Event) {
-			if e.Attrs[tapio.AttrPrevious] != "true" || !strings.Contains(e.Message, "previous=true lines=50") {
-				t.Errorf("not the last 50 lines of the previous run: %+v", e)
+			if e.Attrs[tapio.AttrPrevious] != "true" || !strings.Contains(e.Message, "previous=true lines=200") {
+				t.Errorf("not the last 200 lines of the previous run: %+v", e)
 			}
 			if strings.Contains(e.Message, "hunter22") {
 				t.Errorf("the message holds a password: %q", e.Message)
@@ -114,25 +114,25 @@ func TestReadLog(t *testing.T) {
 			fmt.Fprint(w, `failed to try resolving symlinks in path "/var/log/pods/shop_checkout/app/0.log": no such file or directory`)
 		}, nil, ""},
 		{"lines so long that the limit cuts the end", false, func(w http.ResponseWriter, _ string, _ bool, lines string) {
-			if lines == "50" {
-				fmt.Fprint(w, strings.Repeat(long, 5)[:logBytes])
+			if lines == "200" {
+				fmt.Fprint(w, strings.Repeat(long, 20)[:logBytes])
 				return
 			}
 			fmt.Fprintf(w, "%sfatal: asked for %s lines\n", long, lines)
 		}, func(t *testing.T, e *tapio.Event) {
-			if e.Message != "fatal: asked for 5 lines" {
+			if !strings.HasSuffix(e.Message, "\nfatal: asked for 20 lines") {
 				t.Errorf("message %.100q", e.Message)
 			}
 		}, ""},
 		{"more text than a message holds", false, func(w http.ResponseWriter, _ string, _ bool, _ string) {
-			for i := range 50 {
+			for i := range 500 {
 				fmt.Fprintf(w, "%d %s\n", i, strings.Repeat("ü", 50))
 			}
 		}, func(t *testing.T, e *tapio.Event) {
 			if len(e.Message) > messageLimit || len(e.Message) < messageLimit-200 {
 				t.Errorf("%d bytes", len(e.Message))
 			}
-			if lines := strings.Split(e.Message, "\n"); !strings.HasPrefix(lines[0], "3") || !strings.HasPrefix(lines[len(lines)-1], "49 ") {
+			if lines := strings.Split(e.Message, "\n"); !strings.HasPrefix(lines[0], "3") || !strings.HasPrefix(lines[len(lines)-1], "499 ") {
 				t.Errorf("not the last whole lines: %.80q", e.Message)
 			}
 		}, ""},

@@ -175,7 +175,7 @@ func fold(errors []Error) []Error {
 	var out []Error
 	for i := range errors {
 		e := &errors[i]
-		if !e.Class.ofPeer() || e.Host != "" {
+		if !e.Class.OfPeer() || e.Host != "" {
 			out = append(out, *e)
 			continue
 		}
@@ -191,7 +191,7 @@ func fold(errors []Error) []Error {
 	}
 	for i := range errors {
 		e := &errors[i]
-		if !e.Class.ofPeer() || e.Host != "" {
+		if !e.Class.OfPeer() || e.Host != "" {
 			continue
 		}
 		for j := range out {
@@ -205,8 +205,8 @@ func fold(errors []Error) []Error {
 	return out
 }
 
-// ofPeer reports whether errors of the class are about somebody who is called.
-func (c Class) ofPeer() bool {
+// OfPeer reports whether errors of the class are about somebody who is called.
+func (c Class) OfPeer() bool {
 	switch c {
 	case Refused, Reset, TimedOut, NoRoute, Unavailable, NameNotFound, NameTimedOut, AuthFailed, Exhausted, ReadOnly, CertExpired, TLS, Protocol:
 		return true

@@ -112,7 +112,7 @@ func (r *record) classify() Error {
 			}
 			e := Error{Class: rule.class, Line: line, After: i}
 			e.fill(rule.pattern.SubexpNames(), m)
-			if e.Host != "" && rule.class.ofPeer() && (peer.Host == "" || peer.Port == "" && e.Port != "") {
+			if e.Host != "" && rule.class.OfPeer() && (peer.Host == "" || peer.Port == "" && e.Port != "") {
 				peer.Host, peer.Port = e.Host, e.Port
 			}
 			deeper := i > best.After && !frameLines.MatchString(line) // of a chain of causes, the last is the first
@@ -125,7 +125,7 @@ func (r *record) classify() Error {
 	if sure == 0 || unharmed.MatchString(r.lines[0]) {
 		return Error{}
 	}
-	if best.Class.ofPeer() || best.Class == NoDatabase {
+	if best.Class.OfPeer() || best.Class == NoDatabase {
 		r.findPeer(&best, peer)
 		best.System = systemOf(&best, r.lines)
 	}
@@ -170,7 +170,7 @@ func (e *Error) fill(names, values []string) {
 // known counts what a rule extracted. A name says more than an address.
 func (e *Error) known() int {
 	n := 0
-	if e.Host != "" && !isAddress(e.Host) {
+	if e.Host != "" && !IsAddress(e.Host) {
 		n++
 	}
 	for _, s := range []string{e.Host, e.Port, e.User, e.Database, e.Path, e.Name, e.Verb} {
@@ -288,7 +288,7 @@ func (e *Error) offer(host, port string) bool {
 		return true
 	case e.Class != NameNotFound:
 		// A name is worth more than the address that it stands for.
-		if isAddress(e.Host) && !isAddress(host) && (port == "" || e.Port == "" || port == e.Port) {
+		if IsAddress(e.Host) && !IsAddress(host) && (port == "" || e.Port == "" || port == e.Port) {
 			e.Host = host
 			if e.Port == "" {
 				e.Port = port
@@ -302,8 +302,8 @@ func (e *Error) offer(host, port string) bool {
 // address matches an IPv4 address, and every IPv6 one.
 var address = regexp.MustCompile(`^(?:\d{1,3}\.){3}\d{1,3}$|:`)
 
-// isAddress reports whether a host is an address and no name.
-func isAddress(host string) bool { return address.MatchString(host) }
+// IsAddress reports whether a host is an address and no name.
+func IsAddress(host string) bool { return address.MatchString(host) }
 
 func bound(line string) string {
 	if len(line) <= maxLine {

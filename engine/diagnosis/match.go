@@ -211,6 +211,7 @@ var appErrorFacts = map[string]string{
 	tapio.FactDatabase: tapio.AttrDatabase, tapio.FactPath: tapio.AttrPath, tapio.FactMissing: tapio.AttrMissing, tapio.FactVerb: tapio.AttrVerb,
 	tapio.FactAccount: tapio.AttrAccount, tapio.FactVolume: tapio.AttrVolume, tapio.FactClaim: tapio.AttrClaim, tapio.FactOrigin: tapio.AttrOrigin,
 	tapio.FactConfirmed: tapio.AttrConfirmed, tapio.FactKind: tapio.AttrKind, tapio.FactObject: tapio.AttrObject,
+	tapio.FactDetail: tapio.AttrDetail,
 }
 
 func causeEntity(spec string, subject tapio.Entity, ev *tapio.Event, facts map[string]string) tapio.Entity {

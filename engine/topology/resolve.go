@@ -42,3 +42,43 @@ func (g *Graph) Resolve(host, namespace string) (tapio.Entity, bool) {
 	}
 	return tapio.Entity{}, false
 }
+
+// At returns the Service that has the address, or the one that stands before
+// the pod that has it.
+func (g *Graph) At(ip string) (tapio.Entity, bool) {
+	var found []tapio.Entity
+	for _, services := range g.services {
+		for svc, s := range services {
+			if s.Service.IP == ip {
+				found = append(found, svc)
+			}
+		}
+	}
+	if len(found) == 0 {
+		for pod, x := range g.states {
+			if p := x.state.Pod; p != nil && p.IP == ip && x.deleted.IsZero() && (p.Spec == nil || !p.Spec.HostNetwork) {
+				found = append(found, g.ServicesOf(pod)...)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return tapio.Entity{}, false
+	}
+	return slices.MinFunc(found, tapio.Entity.Compare), true
+}
+
+// Spec returns what the container was asked to be: by its pod, or by the
+// workload that made it. It returns nil where neither is known.
+func (g *Graph) Spec(container tapio.Entity) (*tapio.PodSpec, *tapio.ContainerSpec) {
+	for _, e := range []tapio.Entity{container.Object(), g.Workload(container)} {
+		s := g.State(e)
+		switch {
+		case s == nil:
+		case s.Pod != nil && s.Pod.Spec.Container(container.Container) != nil:
+			return s.Pod.Spec, s.Pod.Spec.Container(container.Container)
+		case s.Workload != nil && s.Workload.Spec.Container(container.Container) != nil:
+			return s.Workload.Spec, s.Workload.Spec.Container(container.Container)
+		}
+	}
+	return nil, nil
+}

@@ -8,10 +8,10 @@ import (
 	"github.com/yairfalse/tapio/collectors/kubernetes/redact"
 )
 
-// Bounds of one log event: enough for a stack trace and what led to it, small
+// Bounds of one log event: enough for stack traces and to see what recurs, small
 // enough that a storm of crashes doesn't fill the store.
 const (
-	MaxLogLines = 50
+	MaxLogLines = 200
 	MaxLogBytes = 16 << 10
 )
 
