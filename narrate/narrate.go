@@ -35,9 +35,10 @@ type Narrator struct {
 // each mistake and names template and field.
 func New(templates []tapio.Template) (*Narrator, error) {
 	n := &Narrator{words: map[string]*words{}, names: map[tapio.Cause]string{}}
+	examples := samples()
 	var errs []error
 	for _, t := range templates {
-		w, es := parseWords(t)
+		w, es := parseWords(t, examples)
 		errs = append(errs, es...)
 		n.words[t.ID] = w
 		if t.Cause != tapio.CauseUnknown && n.names[t.Cause] == "" {
@@ -54,7 +55,7 @@ func New(templates []tapio.Template) (*Narrator, error) {
 // variables that do not exist, words that fail on an example or on a story
 // that lacks every fact, and words that must be there and are not.
 func Lint(t tapio.Template) []error {
-	_, errs := parseWords(t)
+	_, errs := parseWords(t, samples())
 	return errs
 }
 

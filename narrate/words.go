@@ -6,7 +6,6 @@ import (
 	"io"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -68,7 +67,7 @@ func functions() template.FuncMap {
 }
 
 // parseWords parses and tries all words of a template.
-func parseWords(t tapio.Template) (*words, []error) {
+func parseWords(t tapio.Template, examples []*View) (*words, []error) {
 	w := &words{id: t.ID, runbook: t.RunbookURL}
 	var errs []error
 	fail := func(name string, err error) {
@@ -81,7 +80,7 @@ func parseWords(t tapio.Template) (*words, []error) {
 			}
 			return nil
 		}
-		f, err := parseField(name, text)
+		f, err := parseField(name, text, examples)
 		if err != nil {
 			fail(name, err)
 			return nil
@@ -108,7 +107,7 @@ func parseWords(t tapio.Template) (*words, []error) {
 	return w, errs
 }
 
-func parseField(name, text string) (*field, error) {
+func parseField(name, text string, examples []*View) (*field, error) {
 	tmpl, err := template.New(name).Option("missingkey=error").Funcs(functions()).Parse(text)
 	if err != nil {
 		return nil, mistake(err)
@@ -123,7 +122,7 @@ func parseField(name, text string) (*field, error) {
 		}
 	}
 	f.uses = alwaysUsed(tmpl.Root)
-	for _, v := range []*View{sample(tapio.StatusOpen), sample(tapio.StatusResolved), {}} {
+	for _, v := range examples {
 		out, err := f.execute(v)
 		if err != nil {
 			return nil, err
@@ -217,9 +216,8 @@ func checkBranch(n *parse.BranchNode, atView, inside bool) error {
 }
 
 func known(ident []string) error {
-	all := variables()
-	if !slices.Contains(all, ident[0]) {
-		if near := nearest(ident[0], all); near != "" {
+	if _, ok := reflect.TypeFor[View]().FieldByName(ident[0]); !ok {
+		if near := nearest(ident[0], variables()); near != "" {
 			return fmt.Errorf("unknown variable .%s (did you mean .%s?)", ident[0], near)
 		}
 		return fmt.Errorf("unknown variable .%s", ident[0])
@@ -257,6 +255,12 @@ func alwaysUsed(root *parse.ListNode) []string {
 		}
 	}
 	return names
+}
+
+// samples are the Views that words are tried on: of an open and of a resolved
+// story in which every fact is known, and of one in which none is.
+func samples() []*View {
+	return []*View{sample(tapio.StatusOpen), sample(tapio.StatusResolved), {}}
 }
 
 // sample is a View in which every fact is known, to try words on.

@@ -184,7 +184,7 @@ func FuzzParseField(f *testing.F) {
 	}
 	f.Add(`{{printf "%1000000d" 1}}{{with $x := .Limit}}{{$x}}{{else with .Key}}{{.}}{{end}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		field, err := parseField("title_template", text)
+		field, err := parseField("title_template", text, samples())
 		if (field == nil) == (err == nil) {
 			t.Fatalf("got %v and %v", field, err)
 		}

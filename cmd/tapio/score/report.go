@@ -19,6 +19,7 @@ type Report struct {
 	Healthy       int          `json:"healthy"`        // healthy cases
 	FalseStories  int          `json:"false_stories"`  // stories of healthy cases
 	ExtraStories  int          `json:"extra_stories"`  // stories of other cases that are about something else
+	Strange       []Strange    `json:"strange"`        // what the false and the extra stories say, by cause
 	Confusion     []Pair       `json:"confusion"`      //
 	Calibration   []Calibrated `json:"calibration"`    //
 	Time          Times        `json:"time"`           //
@@ -80,6 +81,12 @@ type Pair struct {
 	Cases    int         `json:"cases"`
 }
 
+// Strange is how many stories of a cause were false or about something else.
+type Strange struct {
+	Cause   tapio.Cause `json:"cause"`
+	Stories int         `json:"stories"`
+}
+
 // Calibrated is how often first stories of one standing were right on both.
 type Calibrated struct {
 	Standing tapio.Standing `json:"standing"`
@@ -109,6 +116,7 @@ func Tally(results []Result) Report {
 		labels   = map[string]*Group{}
 		evidence = map[string]*Group{}
 		pairs    = map[Pair]int{}
+		strange  = map[tapio.Cause]int{}
 		standing = map[tapio.Standing]*Calibrated{}
 		millis   []float64
 		affected float64
@@ -117,6 +125,9 @@ func Tally(results []Result) Report {
 		v := Judge(x)
 		r.Cases = append(r.Cases, v)
 		millis = append(millis, v.Millis)
+		for _, a := range v.Strange {
+			strange[a.Cause]++
+		}
 		if v.Healthy {
 			r.Healthy++
 			r.FalseStories += v.Extra
@@ -162,6 +173,13 @@ func Tally(results []Result) Report {
 	}
 	slices.SortFunc(r.Confusion, func(a, b Pair) int {
 		return cmp.Or(cmp.Compare(b.Cases, a.Cases), cmp.Compare(a.Expected, b.Expected), cmp.Compare(a.Told, b.Told))
+	})
+	r.Strange = []Strange{}
+	for c, n := range strange {
+		r.Strange = append(r.Strange, Strange{c, n})
+	}
+	slices.SortFunc(r.Strange, func(a, b Strange) int {
+		return cmp.Or(cmp.Compare(b.Stories, a.Stories), cmp.Compare(a.Cause, b.Cause))
 	})
 	r.Calibration = []Calibrated{}
 	for _, s := range []tapio.Standing{tapio.StandingCertain, tapio.StandingLikely, tapio.StandingPossible, tapio.StandingUnknown} {

@@ -63,6 +63,7 @@ type Verdict struct {
 	Told     []Answer `json:"told"`               // the stories' causes and then their other hypotheses
 	Stories  int      `json:"stories"`            //
 	Extra    int      `json:"extra"`              // stories about something else; on a healthy case, all
+	Strange  []Answer `json:"strange,omitempty"`  // what those say
 	Affected *float64 `json:"affected,omitempty"` // share of what is hurt that the first story names
 	Millis   float64  `json:"ms"`
 }
@@ -83,6 +84,7 @@ func Judge(r Result) Verdict {
 	}
 	if x.Healthy {
 		v.Extra = len(r.Stories)
+		v.Strange = v.Told[:min(len(r.Stories), len(v.Told))]
 		well := len(r.Stories) == 0
 		v.First = Hit{well, well, well}
 		v.Three, v.Named = v.First, well
@@ -109,6 +111,7 @@ func Judge(r Result) Verdict {
 			return slices.ContainsFunc(hurt, func(t tapio.Entity) bool { return r.Objects.same(e, t) })
 		}) {
 			v.Extra++
+			v.Strange = append(v.Strange, Answer{s.Cause, s.CauseEntity, s.Subject, s.Standing})
 		}
 	}
 	if len(x.Affected) > 0 && len(r.Stories) > 0 {

@@ -136,6 +136,7 @@ func TestTally(t *testing.T) {
 		{"confusion", r.Confusion[0], Pair{Expected: tapio.CauseOOMLimit, Told: tapio.CauseAppError, Cases: 2}},
 		{"groups", r.Causes[0], Group{Name: "container.oom_limit", Counts: Counts{Cases: 6, First: Right{3, 3, 2}, Three: Right{5, 5, 4}, Named: 3}}},
 		{"labels", len(r.Labels), 1},
+		{"strange", r.Strange[1], Strange{Cause: tapio.CauseNodeNotReady, Stories: 1}},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.what, tt.got, tt.want)

@@ -40,6 +40,13 @@ func (r Report) Text(w io.Writer) error {
 		}
 		table.end()
 	}
+	if len(r.Strange) > 0 {
+		table := p.section("FALSE OR ABOUT SOMETHING ELSE", "STORIES")
+		for _, c := range r.Strange {
+			table.row(string(c.Cause), fmt.Sprint(c.Stories))
+		}
+		table.end()
+	}
 	if len(r.Confusion) > 0 {
 		table := p.section("EXPECTED", "TOLD", "CASES")
 		for _, c := range r.Confusion {

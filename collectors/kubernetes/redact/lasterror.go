@@ -43,10 +43,44 @@ func LastError(lines []string) string {
 	return strings.TrimSpace(line)
 }
 
+// errorMarks are the words, in lower case, of which a line that reads like an
+// error holds at least one. Most lines of most logs hold none, and to look for
+// words is cheap.
+var errorMarks = []string{
+	"err", "exception", "fail", "fatal", "panic", "cannot", "can't", "could", "unable", "denied", "refused", "forbidden",
+	"invalid", "missing", "not found", "no such", "out of memory", "timed out", "timeout", "deadline", "unreachable",
+	"critical", "segmentation", "unhandled", "caused by",
+}
+
+// harmless reports whether the line can't read like an error.
+func harmless(line string) bool {
+	if line == "" {
+		return true
+	}
+	if c := line[0]; (c == 'E' || c == 'F') && len(line) > 5 { // as klog begins its lines
+		return false
+	}
+	lower := strings.ToLower(line)
+	for _, mark := range errorMarks {
+		if strings.Contains(lower, mark) {
+			return false
+		}
+	}
+	return true
+}
+
 // errorRank tells how much a line reads like the error: 0 not at all, 4 most.
 func errorRank(line string) int {
+	if harmless(line) {
+		return 0
+	}
+	return patternRank(line)
+}
+
+// patternRank is errorRank by patterns alone.
+func patternRank(line string) int {
 	switch {
-	case line == "" || frame.MatchString(line):
+	case frame.MatchString(line):
 		return 0
 	case deadly.MatchString(line):
 		return 4

@@ -129,3 +129,37 @@ func BenchmarkText(b *testing.B) {
 		Text(s)
 	}
 }
+
+// TestHarmless shows that the quick look at a line never hides what the patterns
+// would find: each alternative of theirs is tried.
+func TestHarmless(t *testing.T) {
+	for _, line := range []string{
+		"panic: x", "fatal error: x", "thread 'main' panicked at x", "FATAL", "Fatal x", "level=panic", "level:critical", `"severity":"fatal"`,
+		"Segmentation Fault", "F1123 x", "Caused by: x", "java.lang.NullPointerException: x", "TypeError", "Exception in thread x",
+		"unhandled rejection", "Unhandled Promise", "x ERROR y", "[error] x", "level=err", "severity: ERR", "E1123 x", "error: x",
+		"it failed", "a failure", "cannot", "can't", "could not", "couldn't", "unable to", "permission denied", "refused", "forbidden", "invalid",
+		"missing", "not found", "no such", "Out of memory", "timed out", "deadline exceeded", "unreachable", "i/o timeout", "timeout after 3s",
+	} {
+		if harmless(line) {
+			t.Errorf("%q is passed over, and yet it ranks %d", line, patternRank(line))
+		}
+		if patternRank(line) == 0 {
+			t.Errorf("%q does not rank: it proves nothing here", line)
+		}
+	}
+	for _, line := range []string{"", "GET /healthz 200", "Edge", "listening on :8080", "started in 3 s"} {
+		if !harmless(line) {
+			t.Errorf("%q is looked at in full", line)
+		}
+	}
+}
+
+func BenchmarkLastError(b *testing.B) {
+	lines := make([]string, 100)
+	for i := range lines {
+		lines[i] = `{"level":"info","ts":"2026-11-23T10:00:00Z","msg":"request complete","method":"GET","path":"/cart","status":200,"took_ms":3}`
+	}
+	for b.Loop() {
+		LastError(lines)
+	}
+}
