@@ -90,6 +90,10 @@ churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing m
 kill: $(cluster) ## kill tapio at 20 instants of an incident: nothing lost, nothing told twice
 	$(e2e) -run TestKill -kills 20
 
+.PHONY: campaign
+campaign: ## 2,000 runs of incidents while Slack fails in every way and Tapio is killed; prints counts; fifteen minutes
+	go test ./bot -run '^TestCampaign$$' -campaign 2000 -count 1 -timeout 60m -v | grep -v '^ *\(=== \(RUN\|NAME\)\|--- PASS\)'; exit $${PIPESTATUS:-0}
+
 .PHONY: pictures
 pictures: ## render every kind of message and the demo page to out/pictures; needs Node and Chromium
 	deploy/pictures/render

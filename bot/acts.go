@@ -37,7 +37,7 @@ func ackStory(story string, by ack, undo bool) act {
 		}
 		_, noted := d.annotate(story, &by, kind, "", now)
 		d.proclaim(t, f)
-		return "", d.save(ctx, t.record(), noted)
+		return "", d.save(ctx, append(d.restate(t.ID), t.record(), noted)...)
 	}
 }
 

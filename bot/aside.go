@@ -24,15 +24,12 @@ func (d *desk) asides(t *thread, s *tapio.Story, ended bool, now time.Time) []*t
 			changed = append(changed, child)
 		}
 	}
-	if t.Board != "" || t.Muted {
-		return changed
-	}
 	for _, channel := range d.touched(t, s) {
 		id := "aside-" + s.ID + "-" + strings.TrimPrefix(channel, "#")
 		a := d.threads[id]
 		switch {
 		case a == nil:
-			if s.Status != tapio.StatusOpen || d.toldIn(channel, s) {
+			if s.Status != tapio.StatusOpen || t.Board != "" || t.Muted || d.toldIn(channel, s) {
 				continue
 			}
 			a = &thread{V: ledgerV, ID: id, Kind: kindAside, Route: channel, Channel: d.usable(channel, now), Parent: s.ID, Since: now, Root: rootNow}
@@ -51,6 +48,22 @@ func (d *desk) asides(t *thread, s *tapio.Story, ended bool, now time.Time) []*t
 		changed = append(changed, a)
 	}
 	return changed
+}
+
+// restate has what leads to a story say how it stands: the lines in the
+// channels of other teams, and the messages of stories that are part of it. It
+// returns their records.
+func (d *desk) restate(story string) []tapio.Record {
+	var out []tapio.Record
+	for _, t := range d.threads {
+		leads := t.Kind == kindAside || t.Kind == kindStory && t.Status == tapio.StatusAbsorbed
+		if leads && t.Parent == story && t.Root == rootFine && t.RootTS != "" {
+			t.Root = rootNow
+			d.note(t)
+			out = append(out, t.record())
+		}
+	}
+	return out
 }
 
 // touched lists the channels that get a line about the story.

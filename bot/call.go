@@ -140,7 +140,7 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 			return nil
 		}
 		t.Permalink = r.link
-		return d.save(ctx, t.record())
+		return d.save(ctx, append(d.restate(t.ID), t.record())...) // what leads to it has a link now
 	}
 	t, p := r.thread, d.place(r.thread.Channel)
 	t.busy, p.busy = false, false
@@ -187,7 +187,7 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 			return err
 		}
 		t.unsend()
-		if t.Channel != d.defaultChannel() {
+		if t.Channel != d.defaultChannel() && !t.stays() {
 			d.move(t)
 		}
 		d.note(t)
@@ -244,11 +244,6 @@ func (d *desk) succeed(ctx context.Context, t *thread, r result, now time.Time) 
 		d.count.posts.WithLabelValues(string(t.Kind)).Inc()
 		if t.Kind == kindStory {
 			d.count.latency.Observe(max(now.Sub(t.Updated), 0).Seconds())
-			d.start(func() result {
-				c, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-				defer cancel()
-				return result{kind: linked, thread: t, sent: r.sent, link: d.api.permalink(c, r.channel, r.sent.ts)}
-			})
 		}
 	case doEdit:
 		t.Shown, t.ShownAt = r.print, now
@@ -268,6 +263,14 @@ func (d *desk) succeed(ctx context.Context, t *thread, r result, now time.Time) 
 		} else {
 			d.count.edits.WithLabelValues("reply").Inc()
 		}
+	}
+	if t.Kind == kindStory && t.RootTS != "" && t.Permalink == "" {
+		ts, channel := t.RootTS, t.ChannelID
+		d.start(func() result {
+			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+			defer cancel()
+			return result{kind: linked, thread: t, sent: sent{ts: ts}, link: d.api.permalink(c, channel, ts)}
+		})
 	}
 	rec := t.record()
 	if t.once() && t.RootTS != "" {

@@ -304,7 +304,7 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 	switch dec.step {
 	case stepDrop, stepHold:
 		t.Root, t.News = rootFine, nil
-		return changed
+		return append(changed, d.asides(t, s, ended, now)...)
 	case stepBacklog:
 		board := d.board(t, now)
 		t.Board = board.ID
@@ -334,7 +334,7 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 		if ended {
 			b.Root = rootNow
 		}
-		return append(changed, b)
+		return append(append(changed, b), d.asides(t, s, ended, now)...)
 	}
 	var facts []fact
 	for _, n := range dec.news {

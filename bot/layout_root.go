@@ -38,6 +38,19 @@ func (t titled) mrkdwn() string {
 	return link(t.link, escape(t.title, budgetTitle))
 }
 
+// unnamed names people without a mention: a new message would ping them, which
+// the edits that bring a mention in don't.
+func (sc *scene) unnamed() {
+	if sc.ack != nil {
+		sc.ack = &ack{Name: sc.ack.Name, At: sc.ack.At}
+	}
+	if sc.muted != nil {
+		m := *sc.muted
+		m.By.User = ""
+		sc.muted = &m
+	}
+}
+
 // root lays out the root message: the current truth of one story.
 func (sc *scene) root() message {
 	switch sc.story.Status {

@@ -141,15 +141,20 @@ func (d *desk) pick(now time.Time) (best *thread, what errand, wake time.Time) {
 		if t.busy || held && t.Intent == nil {
 			continue
 		}
+		refused := time.Time{}
 		if t.Channel != d.defaultChannel() && d.parked(t.Channel, now) {
-			d.move(t)
+			if t.stays() {
+				refused = d.places[t.Channel].Since.Add(parkFor)
+			} else {
+				d.move(t)
+			}
 		}
 		e, ok := t.next(&d.opts, now)
 		if !ok {
 			t.News = nil // of a root message that will never be
 			continue
 		}
-		e.at = later(e.at, d.allowed(t, e.do, now))
+		e.at = later(later(e.at, refused), d.allowed(t, e.do, now))
 		if e.at.After(now) {
 			if e.at.Before(wake) {
 				wake = e.at
@@ -357,6 +362,9 @@ func (d *desk) render(ctx context.Context, t *thread, now time.Time) (message, e
 	sc := scene{story: &s, ack: t.Ack, muted: d.silencer(&s, now), reopened: t.Reopened, lost: t.Lost, flaps: t.flaps(t.Reopened)}
 	if t.Channel != t.Route {
 		sc.meantFor = t.Route
+	}
+	if t.Intent.Do == doPost {
+		sc.unnamed()
 	}
 	if s.Status == tapio.StatusAbsorbed {
 		sc.parent = d.titled(ctx, s.AbsorbedInto)

@@ -159,6 +159,12 @@ func (d *desk) move(t *thread) {
 	t.Lost = lost
 }
 
+// stays reports whether the thread waits for its channel instead of moving: it
+// says something that concerns that channel alone.
+func (t *thread) stays() bool {
+	return t.Kind == kindAside || t.Kind == kindDirect || t.Status == tapio.StatusAbsorbed && t.Board == ""
+}
+
 // uproot forgets the root message, so that a new one is posted.
 func (t *thread) uproot() {
 	if t.Intent != nil {

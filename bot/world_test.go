@@ -34,6 +34,7 @@ type memory struct {
 	dieAt  int  // the write at which it dies; 0: never
 	after  bool // the write is done before it dies
 	dead   bool
+	kept   map[string]bool // keys of all that was ever in the ledger
 	kill   func()
 	pause  time.Duration // of the next write
 }
@@ -46,7 +47,7 @@ func (m *memory) slow(d time.Duration) {
 }
 
 func newMemory() *memory {
-	return &memory{changed: make(chan struct{}), ledger: map[string][]byte{}}
+	return &memory{changed: make(chan struct{}), ledger: map[string][]byte{}, kept: map[string]bool{}}
 }
 
 // save appends revisions to the journal.
@@ -160,6 +161,7 @@ func (m *memory) Write(_ context.Context, records ...tapio.Record) error {
 				delete(m.ledger, r.Key)
 			} else {
 				m.ledger[r.Key] = r.Value
+				m.kept[r.Key] = true
 			}
 		}
 	}
