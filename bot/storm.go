@@ -17,11 +17,11 @@ import (
 // message that lists them and stays true; a story of the list gets a message
 // of its own when the storm is over and it gets worse or comes back.
 const (
-	stormGather  = 2 * time.Second // before the list is posted, so that what comes at once is in it
-	boardEvery   = 5 * time.Second // least time between two edits of a list whose stories change state
-	maxMembers   = 500             // stories of one list; more begin another one
-	stormListed  = 40              // stories of which a list shows a line
-	stormGrouped = 6               // namespaces that it names for the others
+	stormGather  = 2 * time.Second  // before the list is posted, so that what comes at once is in it
+	boardEvery   = 10 * time.Second // least time between two edits of a list whose stories change state
+	maxMembers   = 500              // stories of one list; more begin another one
+	stormListed  = 40               // stories of which a list shows a line
+	stormGrouped = 6                // namespaces that it names for the others
 )
 
 // storyLate marks a list of stories that waited for Slack.
