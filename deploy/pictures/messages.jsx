@@ -1,4 +1,4 @@
-// Draws the bot's golden messages with a renderer that is not ours and takes
+// Draws the bot's golden messages and views with a renderer that is not ours and takes
 // pictures of them: messages.mjs GOLDEN_FOLDER OUT_FOLDER
 //
 // The renderer judges looks, not validity: it also draws what Slack refuses.
@@ -62,6 +62,17 @@ function figure(file, theme) {
   return `<figure><figcaption>${name}</figcaption>${parts.join("")}</figure>`;
 }
 
+// view draws a modal or the App Home: its frame, and its blocks as a message's.
+function view(file, theme) {
+  const name = path.basename(file, ".json");
+  const v = JSON.parse(fs.readFileSync(path.join(golden, file), "utf8"));
+  const body = draw(name, <Message withoutWrapper blocks={mend(v.blocks)} logo={logo} name="Tapio" data={names} theme={theme} time={new Date(0)} />);
+  const label = (t) => (t?.text ?? "").replace(/[<>&]/g, "");
+  const buttons = [v.close && `<span class="close">${label(v.close)}</span>`, v.submit && `<span class="submit">${label(v.submit)}</span>`].filter(Boolean).join("");
+  const head = v.type === "modal" ? `<div class="title">${label(v.title)}</div>` : "";
+  return `<figure><figcaption>${name}</figcaption><div class="view">${head}<div class="body">${body}</div>${buttons ? `<div class="foot">${buttons}</div>` : ""}</div></figure>`;
+}
+
 function sheet(group, { theme, width, columns }) {
   const [ground, soft] = theme === "dark" ? ["#1a1d21", "#ababad"] : ["#ffffff", "#616061"];
   return `<!doctype html><meta charset="utf-8"><style>${style}
@@ -71,12 +82,20 @@ function sheet(group, { theme, width, columns }) {
     figure pre { white-space: pre-wrap !important; }
     figcaption { padding-bottom: 8px; font: 12px sans-serif; color: ${soft}; }
     .bar { margin: 2px 0 0 46px; padding-left: 10px; border-left: 4px solid; border-radius: 2px; }
-    .broken { color: #d00; }</style>${group.map((f) => figure(f, theme)).join("")}`;
+    .view { border: 1px solid ${soft}88; border-radius: 8px; } .view .title { padding: 14px 18px; font-weight: 900; font-size: 18px; color: ${theme === "dark" ? "#fff" : "#1d1c1d"}; border-bottom: 1px solid ${soft}55; }
+    .view .body { padding: 4px 18px 14px; } .view .foot { display: flex; justify-content: flex-end; gap: 8px; padding: 12px 18px; border-top: 1px solid ${soft}55; }
+    .view .foot span { padding: 7px 14px; border: 1px solid ${soft}; border-radius: 4px; font-weight: 700; font-size: 14px; color: ${soft}; } .view .foot .submit { background: #007a5a; border-color: #007a5a; color: #fff; }
+    .broken { color: #d00; }</style>${group.map((f) => (f.startsWith("views/") ? view : figure)(f, theme)).join("")}`;
 }
 
 fs.mkdirSync(folder, { recursive: true });
 const groups = new Map();
 for (const f of files) groups.set(kind(f), [...(groups.get(kind(f)) ?? []), f]);
+
+const viewFolder = path.join(golden, "views");
+const viewFiles = fs.existsSync(viewFolder) ? fs.readdirSync(viewFolder).filter((f) => f.endsWith(".json")).sort() : [];
+if (viewFiles.length === 0) problems.push(`no golden views in ${viewFolder}`);
+groups.set("views", viewFiles.map((f) => `views/${f}`));
 
 function kind(file) {
   const k = file.replace(/[-.].*/, "");
@@ -103,7 +122,7 @@ try {
 } finally {
   await browser.close();
 }
-console.log(`${files.length} messages`);
+console.log(`${files.length} messages, ${viewFiles.length} views`);
 if (problems.length) {
   console.error(problems.join("\n"));
   process.exit(1);
