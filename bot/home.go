@@ -92,6 +92,8 @@ func (h *home) view() slack.HomeTabViewRequest {
 	add := func(more ...slack.Block) { blocks = append(blocks, more...) }
 	title := "Nothing is failing"
 	switch {
+	case h.total == 0 && len(h.lacking) > 0:
+		title = "No story is open" // which says little while Tapio is not well
 	case h.total == 1:
 		title = "1 story is open"
 	case h.total > 1:

@@ -205,7 +205,7 @@ func wrongView(s *tapio.Story, causes []CauseName, from modalFrom) slack.ModalVi
 	}
 	return modal(modalWrong, "Wrong cause", "Send", from, append(blocks,
 		input(fieldAt, "Which object was at fault?", "Kind/namespace/name, or Kind/name", true, textField("", "ConfigMap/shop/cache", budgetName, false)),
-		input(fieldText, "In your words", "What gave it away? This stays in your Tapio, with a recording of what it saw, and becomes a test case with `tapio record export`.", true,
+		input(fieldText, "In your words", "What gave it away? This stays in your Tapio, with a recording of what it saw, and becomes a test case with tapio record export.", true,
 			textField("", "The token had expired; the pods only followed", budgetNote, true)))...)
 }
 

@@ -84,7 +84,7 @@ func views() map[string]any {
 	}}
 	return map[string]any{
 		"modal-note":       noteView(&open, "", from),
-		"modal-note-text":  noteView(&open, "We rolled back at 14:20. (said by U0SECOND)", from),
+		"modal-note-text":  noteView(&open, "We rolled back at 14:20.", from),
 		"modal-note-which": noteForView(many(3), "We rolled back at 14:20.", from),
 		"modal-note-none":  noteForView(nil, "x", from),
 		"modal-mute":       muteView("shop/checkout", "", from),

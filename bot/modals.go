@@ -164,7 +164,7 @@ func (b *Bot) shortcut(ctx context.Context, cb *slack.InteractionCallback) due {
 	r := b.answer(ctx, key, func(ctx context.Context) {
 		from := modalFrom{Channel: cb.Channel.ID}
 		text := cb.Message.Text
-		if who := cb.Message.User; who != "" && text != "" {
+		if who := cb.Message.Username; who != "" && text != "" {
 			text = fmt.Sprintf("%s (said by %s)", text, who)
 		}
 		v, err := b.noteFor(ctx, cb, from, text)

@@ -47,6 +47,7 @@ func (w *Workspace) addPage(mux *http.ServeMux) {
 	mux.Handle("GET /page/faults", guard(http.HandlerFunc(w.servePanel)))
 	mux.Handle("POST /page/fault", guard(http.HandlerFunc(w.serveFault)))
 	mux.Handle("POST /page/click", guard(http.HandlerFunc(w.serveClick)))
+	w.addViews(mux)
 }
 
 // guard sets the headers of everything that the page consists of.
@@ -110,7 +111,7 @@ func (w *Workspace) pageState() map[string]any {
 	}
 	return map[string]any{
 		"team": w.opts.Team, "me": w.me().ID, "bot": w.bot.ID, "hints": w.opts.Hints,
-		"users": users, "channels": channels, "messages": messages, "older": older, "status": w.status,
+		"users": users, "channels": channels, "messages": messages, "older": older, "status": w.status, "views": w.viewsNow(),
 	}
 }
 

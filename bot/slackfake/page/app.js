@@ -6,6 +6,7 @@ import { Pane } from "./pane.js";
 import { emojiNode } from "./mrkdwn.js";
 import { setUpTheme } from "./themes.js";
 import { setUpFaults } from "./faults.js";
+import { setUpViews, homeNode } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
 let current = ""; // channel ID
@@ -17,6 +18,9 @@ const options = { openThread: (m) => { touched = true; openThread(m.channel, m.t
 const channelPane = new Pane($("channel-scroll"), $("messages"), $("jump"), (m) => draw(m, { ...options, place: "channel" }), emptyChannel);
 const threadPane = new Pane($("thread-scroll"), $("thread-messages"), null, (m) => draw(m, { ...options, place: "thread" }));
 
+const showViews = setUpViews($("modal"), () => {
+  if (!$("home").hidden) $("home-body").replaceChildren(homeNode());
+});
 setUpTheme($("theme"));
 setUpFaults(() => current);
 follow({ onState, onChange, onLost: (lost) => { $("offline").hidden = !lost; } });
@@ -29,6 +33,7 @@ async function onState() {
   $("hints").replaceChildren(...store.hints.map((h) =>
     el("button", { type: "button", class: "hint", onclick: () => run(h) }, h)));
   showStatus();
+  showViews();
   const [id, ts] = location.hash.slice(1).split("/").map(decodeURIComponent);
   if (!store.channels.has(current)) current = "";
   const named = [...store.channels.values()].find((c) => c.id === id || c.name === id);
@@ -41,6 +46,7 @@ async function onState() {
 
 function onChange(c) {
   if (c.status) showStatus();
+  if (c.views) showViews();
   if (c.channel) {
     showChannels();
     if (c.channel.id === current) showHead();
@@ -107,8 +113,19 @@ function showHead() {
   $("channel-topic").textContent = c.archived ? "Archived" : !c.bot ? "Tapio is not a member of this channel" : c.topic || "";
 }
 
+// openHome shows what the app shows of itself.
+async function openHome() {
+  touched = true;
+  $("home").hidden = false;
+  sidebar(false);
+  showViews();
+  $("close-home").focus();
+  problem(await send("/page/home", {}));
+}
+
 function openChannel(id) {
   if (!id) return;
+  $("home").hidden = true;
   const moved = id !== current;
   current = id;
   unread.delete(id);
@@ -214,6 +231,8 @@ $("open-sidebar").addEventListener("click", () => sidebar(true));
 $("close-sidebar").addEventListener("click", () => { sidebar(false); $("open-sidebar").focus(); });
 $("shade").addEventListener("click", () => sidebar(false));
 $("close-thread").addEventListener("click", () => { touched = true; closeThread(); });
+$("open-home").addEventListener("click", openHome);
+$("close-home").addEventListener("click", () => { $("home").hidden = true; });
 $("older").addEventListener("click", async () => {
   await loadOlder(current).catch(() => problem("Older messages could not be loaded. Try once more."));
   $("older").hidden = !store.older[current];

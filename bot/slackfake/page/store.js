@@ -8,6 +8,7 @@ export const store = {
   messages: new Map(), // channel → (ts → message), roots and replies alike
   older: {}, // channel → whether the server has older roots
   status: { text: "", fraction: -1 },
+  views: { modal: null, home: null },
 };
 
 const byTS = (a, b) => tsDate(a.ts) - tsDate(b.ts) || (a.ts < b.ts ? -1 : 1);
@@ -61,7 +62,7 @@ export async function send(path, body) {
 
 async function loadAll() {
   const s = await get("/page/state");
-  Object.assign(store, { me: s.me, bot: s.bot, team: s.team, hints: s.hints || [], older: s.older || {}, status: s.status });
+  Object.assign(store, { me: s.me, bot: s.bot, team: s.team, hints: s.hints || [], older: s.older || {}, status: s.status, views: s.views });
   store.users = new Map(s.users.map((u) => [u.id, u]));
   store.channels = new Map(s.channels.map((c) => [c.id, c]));
   store.messages = new Map();
@@ -72,6 +73,7 @@ async function loadAll() {
 function apply(c) {
   if (c.channel) store.channels.set(c.channel.id, c.channel);
   if (c.status) store.status = c.status;
+  if (c.views) store.views = c.views;
   const m = c.message;
   if (!m) return c;
   const before = message(m.channel, m.ts);
