@@ -45,7 +45,6 @@ const (
 	CauseVolumePermission Cause = "storage.permission_denied"
 	CauseVolumeFull       Cause = "storage.volume_full"
 	CauseVolumeReadOnly   Cause = "storage.readonly"
-	CauseCertExpired      Cause = "cert.expired"
 )
 
 // RankDependency is the rank of what somebody who is called does to those who
