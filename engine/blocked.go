@@ -247,7 +247,11 @@ func (e *Engine) unbound(s *tapio.State, ev *tapio.Event, o obstacle) (obstacle,
 			said = last.Message
 		}
 		if v, ok := claims.Judge(c, volumes, classes, said, e.now.Sub(s.Created)); ok {
-			return obstacle{reason: string(v.Obstacle), kind: claim.Kind, object: claim.Name, detail: cmp.Or(v.Detail, clipped(said))}, true
+			o := obstacle{reason: string(v.Obstacle), kind: claim.Kind, object: claim.Name, detail: cmp.Or(v.Detail, clipped(said))}
+			if v.Obstacle == claims.NoClass && !c.Claim.ClassGiven {
+				o.resource = "storageclass" // a default one is what is missing
+			}
+			return o, true
 		}
 		if o.object == "" {
 			o.kind, o.object = claim.Kind, claim.Name

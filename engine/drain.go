@@ -165,6 +165,32 @@ func (e *Engine) lasting(inc *incident) bool {
 	return false
 }
 
+// stuckJob reports whether a Job that is not over can't get on with it: its pod
+// is refused, finds no place or can't start. A try that failed is no such thing.
+func (e *Engine) stuckJob(inc *incident) bool {
+	if !e.graph.Unfinished(inc.subject) {
+		return false
+	}
+	for _, ev := range inc.chosen.Evidence {
+		if _, asked := inc.chosen.Template.Requires(ev.Type); !asked || !e.holds(ev) {
+			continue
+		}
+		switch ev.Type {
+		case tapio.PodBlocked, tapio.PodUnschedulable, tapio.PodsRefused, tapio.ReplicaFailure:
+			return true
+		case tapio.ContainerWaiting:
+			return ev.Reason != "CrashLoopBackOff"
+		case tapio.KubernetesEvent:
+			return ev.Reason == "FailedCreate"
+		}
+	}
+	return false
+}
+
+// jobPatience is how long a Job may wait for a place or an image before that is
+// told: batch work is made to wait.
+const jobPatience = 5 * time.Minute
+
 // cronMemory is how long a schedule that was missed or can't be read counts as
 // failing when nothing is heard of it: Kubernetes keeps the event that long.
 const cronMemory = time.Hour

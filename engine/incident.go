@@ -237,7 +237,7 @@ func (inc *incident) addPod(p tapio.Entity) {
 // out the grace for pods that start.
 func (e *Engine) failing(inc *incident, regardless bool) bool {
 	t := inc.chosen.Template
-	if e.stands(inc) || e.storming(inc) || e.lasting(inc) {
+	if e.stands(inc) || e.storming(inc) || e.lasting(inc) || e.stuckJob(inc) {
 		return true
 	}
 	for entity := range inc.affected {

@@ -65,6 +65,9 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	}
 	e.measure(inc)
 	hold := time.Duration(inc.chosen.Template.Hold)
+	if e.stuckJob(inc) {
+		hold = max(hold, jobPatience)
+	}
 	if at.Sub(inc.found) < hold || at.Before(inc.patience) {
 		return nil, true
 	}

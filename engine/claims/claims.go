@@ -140,6 +140,9 @@ func manual(claim *tapio.State, all []fit) (Verdict, bool) {
 	if best != nil && len(best.misses) <= 2 {
 		return Verdict{Obstacle: Mismatch, Volume: best.volume.Entity.Name, Detail: best.text()}, true
 	}
+	if !c.ClassGiven {
+		return Verdict{Obstacle: NoClass, Detail: "there is no default class, and no volume without a class fits"}, true
+	}
 	for _, f := range all {
 		if f.taken != "" && len(f.misses) == 0 && f.volume.Volume.Phase == "Released" {
 			return Verdict{Obstacle: NoVolume, Detail: "no volume is free that fits; " + f.taken}, true

@@ -62,6 +62,7 @@ func TestJudge(t *testing.T) {
 		{"the named volume is another's", named, []*tapio.State{volume("pv-1", tapio.VolumeState{Capacity: "1Gi", Modes: rwo, Phase: "Bound", Claim: other})}, nil, "", 0, Taken, "belongs to claim other"},
 		{"the named volume does not exist", named, []*tapio.State{volume("pv-2", tapio.VolumeState{})}, nil, "", 0, NoVolume, "pv-1, which does not exist"},
 		{"nothing there", none, nil, nil, "no persistent volumes available for this claim and no storage class is set", 0, NoVolume, "1Gi ReadWriteOnce without a class"},
+		{"no class named, and no default", tapio.ClaimState{Requested: "1Gi", Modes: rwo}, nil, []*tapio.State{class("fast", "x", false)}, "", 0, NoClass, "no default class"},
 		{"no such class", fast, nil, []*tapio.State{class("fasst", "x", false)}, "", 0, NoClass, "there is fasst"},
 		{"no such class, as the controller says", fast, nil, nil, `storageclass.storage.k8s.io "fast" not found`, 0, NoClass, "no class fast"},
 		{"classes were not read", fast, nil, nil, "", 0, "", ""},
