@@ -44,6 +44,7 @@ type watchdog struct {
 	leaders    map[string]string          // component → who was last elected
 	begun      time.Time                  // since when something is observed without a pause
 	heard      time.Time                  // the last observation
+	kills      kills
 }
 
 func newWatchdog() *watchdog {

@@ -88,7 +88,6 @@ type Engine struct {
 	seen     map[string]time.Time
 	services map[tapio.Entity]time.Time // Services to look at, and when
 	control  *watchdog
-	kills    kills
 	blocked  map[tapio.Entity]blocked // pods to look at, and when
 	drains   map[string]*drain        // cordoned nodes
 	emptied  map[string]time.Time     // by node: when the last pod was deleted there

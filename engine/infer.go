@@ -56,7 +56,7 @@ func (e *Engine) infer(ev *tapio.Event) []*tapio.Event {
 			add(ev, tapio.LimitTiny, ev.Reason, ev.Message, map[string]string{tapio.AttrMemoryLimit: limit})
 		}
 	}
-	for _, pair := range e.kills.meet(ev) {
+	for _, pair := range e.control.kills.meet(ev) {
 		add(pair[0], tapio.OOMRecord, pair[1].Reason, pair[1].Message, map[string]string{})
 	}
 	return out
