@@ -19,6 +19,7 @@ import (
 
 var (
 	campaignRuns = flag.Int("campaign", campaignShort, "runs of the fault campaign")
+	campaignFrom = flag.Int("campaign.from", 0, "number of the first run")
 	campaignLog  = flag.Bool("campaign.log", false, "log what the bot does in the fault campaign")
 )
 
@@ -31,7 +32,8 @@ const campaignShort = 24
 // repeatable by its number.
 func TestCampaign(t *testing.T) {
 	total := map[string]int{}
-	for n := range *campaignRuns {
+	for i := range *campaignRuns {
+		n := *campaignFrom + i
 		t.Run(fmt.Sprint("run ", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCampaign(t, uint64(n))
