@@ -100,7 +100,6 @@ const (
 	CauseControllerManagerLag  Cause = "controller_manager.lag"
 	CauseAPIServiceUnavailable Cause = "apiservice.unavailable"
 	CauseCertExpired           Cause = "cert.expired"
-	CauseCertExpiring          Cause = "cert.expiring"
 	CauseEtcdNoLeader          Cause = "etcd.no_leader"
 	CauseEtcdLeaderChanged     Cause = "etcd.leader_changed"
 	CauseEtcdSlow              Cause = "etcd.slow"

@@ -196,6 +196,9 @@ func (v *View) phrases(s *tapio.Story) {
 	v.TheContainer = "a container"
 	if v.Container != "" {
 		v.TheContainer = "container " + v.Container
+		if ofInit(s, v.Container) {
+			v.TheContainer = "init container " + v.Container
+		}
 	}
 	switch k := s.CauseEntity.Kind; k {
 	case tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota:
@@ -315,4 +318,16 @@ func dataOfType(s *tapio.Story, typ tapio.EventType, key string) string {
 		}
 	}
 	return ""
+}
+
+// ofInit reports whether the story's container is an init container: until it
+// is done, the pod's own containers wait.
+func ofInit(s *tapio.Story, container string) bool {
+	for i := range s.Timeline {
+		e := &s.Timeline[i]
+		if e.Entity.Container != "" && inline(e.Entity.Container) == container && data(e, tapio.AttrInit) == "true" {
+			return true
+		}
+	}
+	return false
 }
