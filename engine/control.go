@@ -215,7 +215,7 @@ func (e *Engine) unseenFact(pod tapio.Entity, since, at time.Time) *tapio.Event 
 	}
 	return &tapio.Event{
 		Time: since.Add(unseenAfter), Type: tapio.PodUnseen, Entity: pod, Reason: reason, Listed: s.Listed,
-		Message: fmt.Sprintf("no word of %s about the pod in %s%s", component, waited.Truncate(time.Second), leaseWords(lease, known, at)),
+		Message: fmt.Sprintf("no word of %s about the pod in %d s%s", component, int(waited.Seconds()), leaseWords(lease, known, at)),
 		Attrs:   e.componentAttrs(component),
 	}
 }
@@ -252,7 +252,7 @@ func leaseWords(l tapio.LeaseState, known bool, at time.Time) string {
 	if !known {
 		return ""
 	}
-	return fmt.Sprintf("; its lease was last renewed %s ago", at.Sub(l.Renewed).Truncate(time.Second))
+	return fmt.Sprintf("; its lease was last renewed %d s ago", int(at.Sub(l.Renewed).Seconds()))
 }
 
 func (e *Engine) lease(component string) (tapio.LeaseState, bool) {

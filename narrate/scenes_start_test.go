@@ -120,9 +120,9 @@ func controlScenes() []scene {
 	down := refused("apiserver-down", "kube-apiserver", "the server is currently unable to handle the request")
 	down.standing = tapio.StandingLikely
 	return []scene{
-		componentScene("scheduler-down", tapio.PodUnseen, master, "Down", "no word of kube-scheduler about the pod in 40s; its lease was last renewed 2m10s ago"),
-		componentScene("scheduler-slow", tapio.PodUnseen, component("kube-scheduler"), "Slow", "no word of kube-scheduler about the pod in 1m20s; its lease was last renewed 4s ago"),
-		componentScene("controller-manager-down", tapio.WorkloadUnattended, master, "Down", "generation 4, observed 3; its lease was last renewed 1m30s ago"),
+		componentScene("scheduler-down", tapio.PodUnseen, master, "Down", "no word of kube-scheduler about the pod in 40 s; its lease was last renewed 130 s ago"),
+		componentScene("scheduler-slow", tapio.PodUnseen, component("kube-scheduler"), "Slow", "no word of kube-scheduler about the pod in 80 s; its lease was last renewed 4 s ago"),
+		componentScene("controller-manager-down", tapio.WorkloadUnattended, master, "Down", "generation 4, observed 3; its lease was last renewed 90 s ago"),
 		componentScene("controller-manager-lag", tapio.WorkloadUnattended, component("kube-controller-manager"), "Lag", "generation 4, observed 3; its lease was last renewed 2s ago"),
 		refused("etcd-no-space", "etcd", "etcdserver: mvcc: database space exceeded"),
 		refused("etcd-no-leader", "etcd", "etcdserver: no leader"),

@@ -188,7 +188,7 @@ func TestCreate(t *testing.T) {
 func TestShiftMovesEveryTime(t *testing.T) {
 	o := &tapio.Observation{
 		Event: &tapio.Event{Attrs: map[string]string{tapio.AttrStartedAt: start.Format(time.RFC3339), tapio.AttrFirstSeen: start.Format(time.RFC3339)}},
-		State: &tapio.State{Pod: &tapio.PodState{Containers: []tapio.ContainerState{{}}}, Node: &tapio.NodeState{}},
+		State: &tapio.State{Pod: &tapio.PodState{Containers: []tapio.ContainerState{{}}}, Node: &tapio.NodeState{}, Workload: &tapio.WorkloadState{}, Lease: &tapio.LeaseState{}},
 		Gap:   &tapio.Gap{},
 	}
 	s := recording.Step{Time: start, Observation: o}

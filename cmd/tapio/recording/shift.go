@@ -37,6 +37,14 @@ func Shift(s *Step, d time.Duration) {
 		move(&st.Created)
 		if st.Node != nil {
 			move(&st.Node.ReadySince)
+			move(&st.Node.CordonedSince)
+		}
+		if st.Workload != nil {
+			move(&st.Workload.Edited)
+			move(&st.Workload.LastSchedule)
+		}
+		if st.Lease != nil {
+			move(&st.Lease.Renewed)
 		}
 		if p := st.Pod; p != nil {
 			move(&p.ReadySince)
