@@ -122,6 +122,19 @@ func outOfMemory(f *diagnosis.Finding, all []*diagnosis.Finding) bool {
 	})
 }
 
+// briefGrace is how long a pod may take to become ready for the first time
+// before a reader who asks about this moment is told: nobody can wait and see.
+const briefGrace = time.Minute
+
+// grace is how long a pod may take to become ready for the first time before
+// that counts against it.
+func (e *Engine) grace(t *diagnosis.Template) time.Duration {
+	if e.flushing {
+		return min(briefGrace, time.Duration(t.StartupGrace))
+	}
+	return time.Duration(t.StartupGrace)
+}
+
 // killGrace is how long after a kill the exit may come: the longest
 // termination grace period that people use, with a margin.
 const killGrace = 90 * time.Second
@@ -164,7 +177,7 @@ func onlyListed(f *diagnosis.Finding) bool {
 // starting reports whether the finding rests on pods alone that may be slow to
 // start: each is ready by now, gone, or within its grace.
 func (e *Engine) starting(f *diagnosis.Finding) bool {
-	grace := time.Duration(f.Template.StartupGrace)
+	grace := e.grace(f.Template)
 	if grace == 0 {
 		return false
 	}

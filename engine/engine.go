@@ -104,6 +104,7 @@ type Engine struct {
 	now        time.Time // newest time seen
 	next       time.Time // when to evaluate next
 	tidied     time.Time
+	flushing   bool      // a reader asks about this moment
 	isRestored bool      // Restore brought stories back
 	restored   time.Time // time of the first observation after that
 	wants      []tapio.Want
@@ -213,18 +214,22 @@ func (e *Engine) Tick(now time.Time) []tapio.Story { return e.advance(now) }
 // one that matters most first (see [Engine.Order]).
 func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.advance(now)
+	e.flushing = true
+	defer func() { e.flushing = false }()
 	e.checkServices(e.now.Add(time.Hour))
 	e.checkBlocked(e.now.Add(time.Hour))
 	e.checkDrains(e.now.Add(time.Hour))
 	e.crossCheck(e.now.Add(time.Hour))
 	e.checkControl(e.now, true)
+	for _, inc := range e.live {
+		if inc.status == tapio.StatusSuspected {
+			e.diagnose(inc)
+		}
+	}
 	e.reconcile(true)
 	var out []tapio.Story
 	for _, inc := range e.live {
-		if inc.status != tapio.StatusSuspected || !e.failing(inc, true) {
-			continue
-		}
-		if e.diagnose(inc); !e.moot(inc) {
+		if inc.status == tapio.StatusSuspected && e.failing(inc, true) && !e.moot(inc) {
 			e.open(inc)
 		}
 	}

@@ -186,7 +186,7 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 // for now; it is looked at again when the story opens.
 func (e *Engine) cite(inc *incident, f *diagnosis.Finding) {
 	for _, x := range f.Evidence {
-		if f.Template.StartupGrace > 0 && !e.outlasts(x, time.Duration(f.Template.StartupGrace)) {
+		if g := e.grace(f.Template); g > 0 && !e.outlasts(x, g) {
 			continue
 		}
 		e.record(inc, x, tapio.RoleSymptom)
@@ -245,7 +245,7 @@ func (e *Engine) failing(inc *incident, regardless bool) bool {
 		if h.Healthy {
 			continue
 		}
-		if !regardless && t.StartupGrace > 0 && e.onlyStarting(entity, time.Duration(t.StartupGrace)) {
+		if !regardless && t.StartupGrace > 0 && e.onlyStarting(entity, e.grace(t)) {
 			continue
 		}
 		return true
