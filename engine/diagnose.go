@@ -162,7 +162,7 @@ func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, again
 		return false
 	}
 	return slices.ContainsFunc(all, func(g *diagnosis.Finding) bool {
-		return g != f && against[g] == "" && !g.Template.IsSymptom() && g.Last.After(f.Last)
+		return g != f && against[g] == "" && !g.Template.IsSymptom() && g.Last.After(f.Last) && !e.passed(g)
 	})
 }
 
