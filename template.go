@@ -114,11 +114,21 @@ const (
 	CauseEphemeralStorage Cause = "pod.ephemeral_storage"
 	CausePreempted        Cause = "pod.preempted"
 
-	CauseRolloutStuck     Cause = "rollout.stuck"
-	CauseNoReadyEndpoints Cause = "service.no_ready_endpoints"
-	CauseSelectorMismatch Cause = "service.selector_mismatch"
-	CausePortMismatch     Cause = "service.port_mismatch"
-	CauseProtocolMismatch Cause = "service.protocol_mismatch"
+	CauseRolloutStuck        Cause = "rollout.stuck"
+	CauseNoReadyEndpoints    Cause = "service.no_ready_endpoints"
+	CauseSelectorMismatch    Cause = "service.selector_mismatch"
+	CausePortMismatch        Cause = "service.port_mismatch"
+	CauseProtocolMismatch    Cause = "service.protocol_mismatch"
+	CauseWrongAddress        Cause = "config.wrong_address"
+	CauseWrongDNS            Cause = "config.wrong_dns"
+	CauseDNSFailing          Cause = "dns.failing"
+	CauseProxyDown           Cause = "node.proxy_down"
+	CauseScaledToZero        Cause = "workload.scaled_to_zero"
+	CauseMisrouted           Cause = "route.misrouted"
+	CausePolicyDenied        Cause = "network.policy_denied"
+	CauseCPUStarved          Cause = "container.cpu_starved"
+	CauseNetworkDegraded     Cause = "network.degraded"
+	CauseNodeNetworkDegraded Cause = "node.network_degraded"
 )
 
 // Rank is a template's place in the order of precedence when more than one

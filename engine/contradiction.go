@@ -1,16 +1,22 @@
 package engine
 
 import (
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/engine/crosscheck"
 )
 
+// crossInterval is how often specs are compared around a live incident.
+const crossInterval = 5 * time.Second
+
 // crossCheck compares again, at most once in serviceSettle, what depends on the
-// Services that changed, and derives an event of each contradiction that is new.
+// objects that changed, and around live incidents what their workloads are told
+// with what exists. It derives an event of each contradiction that is new.
 func (e *Engine) crossCheck(now time.Time) []tapio.Story {
 	var due []tapio.Entity
 	for entity, at := range e.unchecked {
@@ -22,9 +28,75 @@ func (e *Engine) crossCheck(now time.Time) []tapio.Story {
 	var out []tapio.Story
 	for _, entity := range due {
 		delete(e.unchecked, entity)
-		out = append(out, e.contradict(entity, crosscheck.Service(e.graph, entity, e.calledInVain(entity)), e.standingSince(entity))...)
+		if entity.Kind == tapio.KindService {
+			out = append(out, e.crossService(entity, e.calledInVain(entity), e.now)...)
+			continue
+		}
+		out = append(out, e.contradict(entity, crosscheck.Route(e.graph, entity), e.standingSince(entity))...)
+	}
+	for _, inc := range slices.Clone(e.live) {
+		if inc.absorbedInto == nil && inc.status != tapio.StatusResolved && now.Sub(inc.compared) >= crossInterval &&
+			(inc.subject.Kind.IsWorkload() || inc.subject.Kind == tapio.KindPod) {
+			inc.compared = now
+			out = append(out, e.crossIncident(inc)...)
+		}
 	}
 	return out
+}
+
+// crossService compares a Service with its pods. What somebody complained of
+// began at latest then.
+func (e *Engine) crossService(svc tapio.Entity, hurt bool, complained time.Time) []tapio.Story {
+	at := e.standingSince(svc)
+	if hurt && complained.Before(at) {
+		at = complained
+	}
+	return e.contradict(svc, append(crosscheck.Service(e.graph, svc, hurt), crosscheck.Absent(e.graph, svc, hurt)...), at)
+}
+
+// crossIncident compares what the incident's workload is told with what exists,
+// and looks again at those whom it calls in vain.
+func (e *Engine) crossIncident(inc *incident) []tapio.Story {
+	subject := e.hurt(inc)
+	facts := crosscheck.Workload(e.graph, subject)
+	facts = append(facts, crosscheck.Proxies(e.graph, subject.Complaints)...)
+	out := e.contradict(inc.subject, facts, inc.onset)
+	for _, c := range subject.Complaints {
+		if svc, ok := e.graph.Resolve(strings.ToLower(c.Host), c.Pod.Namespace); ok && svc != inc.subject {
+			out = append(out, e.crossService(svc, true, inc.onset)...)
+		}
+	}
+	return out
+}
+
+// hurt gathers what an incident's evidence says of its workload: whether it
+// fails, whom it complains of, which of its probes fail.
+func (e *Engine) hurt(inc *incident) crosscheck.Subject {
+	s := crosscheck.Subject{Workload: inc.subject}
+	for _, id := range slices.Sorted(maps.Keys(inc.findings)) {
+		for _, ev := range inc.findings[id].Evidence {
+			if e.graph.Workload(ev.Entity) != inc.subject {
+				continue
+			}
+			switch ev.Type {
+			case tapio.ContainerExit:
+				s.Crashes = s.Crashes || ev.Reason == "Error"
+			case tapio.PodNotReady:
+				s.Crashes = true
+			case tapio.AppError:
+				c := crosscheck.Complaint{Pod: ev.Entity.Object(), Class: ev.Reason, Host: ev.Attrs[tapio.AttrPeer], Port: ev.Attrs[tapio.AttrPort]}
+				if c.Host != "" && !slices.Contains(s.Complaints, c) && len(s.Complaints) < 10 {
+					s.Complaints = append(s.Complaints, c)
+				}
+			case tapio.KubernetesEvent:
+				kind, _, ok := strings.Cut(ev.Message, " probe ")
+				if ev.Reason == "Unhealthy" && ok && ev.Entity.Container != "" && len(s.Probes) < 10 {
+					s.Probes = append(s.Probes, crosscheck.Failed{Pod: ev.Entity, Kind: strings.ToLower(kind), Message: ev.Message})
+				}
+			}
+		}
+	}
+	return s
 }
 
 // recheck notes what is to be compared again since a state was replaced.
@@ -33,12 +105,31 @@ func (e *Engine) recheck(s, old *tapio.State) {
 	case s.Deleted:
 		delete(e.standing, s.Entity)
 		delete(e.unchecked, s.Entity)
+		if s.Entity.Kind == tapio.KindService {
+			e.recheckRoutes(s.Entity.Namespace)
+		}
 	case s.Service != nil && (old == nil || !reflect.DeepEqual(old.Service, s.Service)):
 		e.unchecked[s.Entity] = e.now.Add(serviceSettle)
+		e.recheckRoutes(s.Entity.Namespace)
+	case s.Route != nil:
+		e.unchecked[s.Entity] = e.now.Add(serviceSettle)
+	case s.Workload != nil && s.Workload.Replicas.Desired == 0 && s.Owner.IsZero() && (old == nil || old.Workload == nil || old.Workload.Replicas.Desired != 0):
+		for _, svc := range e.graph.ServicesOf(s.Entity) {
+			e.unchecked[svc] = e.now.Add(serviceSettle)
+		}
 	case s.Endpoints != nil: // other pods stand behind it
 		svc := tapio.Entity{Kind: tapio.KindService, Namespace: s.Entity.Namespace, Name: s.Endpoints.Service}
 		if e.graph.Exists(svc) {
 			e.unchecked[svc] = e.now.Add(serviceSettle)
+		}
+	}
+}
+
+// recheckRoutes has the routes of a namespace looked at again.
+func (e *Engine) recheckRoutes(namespace string) {
+	for _, kind := range []tapio.Kind{tapio.KindIngress, tapio.KindHTTPRoute} {
+		for _, r := range e.graph.All(kind, namespace) {
+			e.unchecked[r.Entity] = e.now.Add(serviceSettle)
 		}
 	}
 }
@@ -83,21 +174,41 @@ func (e *Engine) contradict(checked tapio.Entity, facts []crosscheck.Fact, at ti
 func (e *Engine) stands(inc *incident) bool {
 	for _, ev := range inc.chosen.Evidence {
 		switch ev.Type {
-		case tapio.ServicePortMismatch, tapio.ServiceProtocolMismatch:
-			if slices.Contains(e.standing[ev.Entity], ev) {
-				return true
+		case tapio.ServicePortMismatch, tapio.ServiceProtocolMismatch, tapio.RouteBroken, tapio.ScaledToZero, tapio.DNSDown:
+			for _, list := range e.standing {
+				if slices.Contains(list, ev) {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
+// tidyStanding forgets what was found around incidents that are over, and has
+// what stands by itself looked at again.
+func (e *Engine) tidyStanding() {
+	for entity := range e.standing {
+		if entity.Kind == tapio.KindService || entity.Kind == tapio.KindIngress || entity.Kind == tapio.KindHTTPRoute {
+			e.unchecked[entity] = e.now
+			continue
+		}
+		if !slices.ContainsFunc(e.live, func(inc *incident) bool {
+			return inc.subject == entity && inc.absorbedInto == nil && inc.status != tapio.StatusResolved
+		}) {
+			delete(e.standing, entity)
+		}
+	}
+}
+
 // standingSince is when what a Service says came to be, as far as anything
 // tells: when it was edited, or, found in a listing, when the younger of the
 // Service and its oldest pod was made.
 func (e *Engine) standingSince(svc tapio.Entity) time.Time {
-	if c := e.lastChange(svc, tapio.ServiceChanged); c != nil {
-		return c.Time
+	for _, typ := range []tapio.EventType{tapio.ServiceChanged, tapio.RouteChanged} {
+		if c := e.lastChange(svc, typ); c != nil {
+			return c.Time
+		}
 	}
 	s := e.graph.State(svc)
 	if s == nil || !s.Listed {

@@ -283,6 +283,7 @@ func (e *Engine) tidy(now time.Time) {
 		return
 	}
 	e.tidied = now
+	e.tidyStanding()
 	e.graph.Forget(now)
 	e.matcher.Forget(now)
 	for id, at := range e.seen {
@@ -396,7 +397,7 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
-		tapio.QuotaChanged, tapio.ServiceChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
+		tapio.QuotaChanged, tapio.ServiceChanged, tapio.PolicyChanged, tapio.RouteChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
 		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete:
 		return true
 	case tapio.KubernetesEvent:

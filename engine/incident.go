@@ -40,6 +40,7 @@ type incident struct {
 	opened    time.Time
 	resolved  time.Time
 	emitted   time.Time
+	compared  time.Time     // when specs were last compared around it
 	patience  time.Time     // held back until then, whatever the template says
 	longest   time.Duration // longest run of a container before it failed
 	severity  tapio.Severity

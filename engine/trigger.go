@@ -50,7 +50,7 @@ func (e *Engine) couldTrigger(inc *incident, ev *tapio.Event) bool {
 		return inc.subject.Kind != tapio.KindNode && e.madeFailing(inc, ev) && !(ev.Reason == "Created" && e.workedSince(inc, ev))
 	case tapio.WorkloadScaled, tapio.ConfigChanged:
 		return inc.subject.Kind != tapio.KindNode
-	case tapio.ServiceChanged, tapio.QuotaChanged:
+	case tapio.ServiceChanged, tapio.QuotaChanged, tapio.PolicyChanged, tapio.RouteChanged:
 		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity
 	case tapio.NodeCordoned:
 		return ev.Entity == inc.subject || inc.chosen != nil && ev.Entity == inc.chosen.CauseEntity

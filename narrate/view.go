@@ -37,6 +37,7 @@ type View struct {
 	Taint       string
 	Said        string // the component's own words, without what repeats in them
 	Detail      string
+	Why         string // in what a failing probe differs from its container
 	Condition   string // MemoryPressure, …
 	Evicted     int
 	Lost        int
@@ -138,6 +139,7 @@ func newView(s *tapio.Story) *View {
 		Taint:           fact(tapio.FactTaint),
 		Said:            fact(tapio.FactSaid),
 		Detail:          fact(tapio.FactDetail),
+		Why:             fact(tapio.FactWhy),
 		Condition:       fact(tapio.FactCondition),
 		Evicted:         number(tapio.FactEvicted),
 		Lost:            number(tapio.FactLost),
@@ -164,7 +166,10 @@ func newView(s *tapio.Story) *View {
 	if m := available.FindStringSubmatch(dataOfType(s, tapio.PodEvicted, "message")); m != nil {
 		v.AvailableAmount = m[1]
 	}
-	for _, typ := range []tapio.EventType{tapio.ServiceSelectsNone, tapio.ServicePortMismatch, tapio.ServiceProtocolMismatch, tapio.ImageNearMatch} {
+	for _, typ := range []tapio.EventType{
+		tapio.ServiceSelectsNone, tapio.ServicePortMismatch, tapio.ServiceProtocolMismatch, tapio.ImageNearMatch,
+		tapio.AddressMismatch, tapio.NameserverMismatch, tapio.RouteBroken,
+	} {
 		v.Nearest = or(v.Nearest, inline(dataOfType(s, typ, tapio.AttrNearest)))
 	}
 	v.NodeStatus = dataOfType(s, tapio.NodeNotReady, tapio.AttrStatus)

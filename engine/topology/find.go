@@ -64,3 +64,9 @@ func (g *Graph) Unfinished(e tapio.Entity) bool {
 	}
 	return false
 }
+
+// HasNamespace reports whether the namespace is known, itself or by a Service
+// or pod in it.
+func (g *Graph) HasNamespace(name string) bool {
+	return len(g.services[name]) > 0 || len(g.pods[name]) > 0 || g.Exists(tapio.Entity{Kind: tapio.KindNamespace, Name: name})
+}
