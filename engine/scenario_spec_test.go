@@ -26,6 +26,22 @@ func specs(s *tapio.State, o options) error {
 		spec, err := podSpec(o)
 		s.Workload.Spec = spec
 		return err
+	case s.Route != nil:
+		for b := range fields(o["backends"]) {
+			parts := strings.Split(b, ":")
+			if len(parts) != 3 {
+				return fmt.Errorf("backend %q is not PATH:SERVICE:PORT", b)
+			}
+			s.Route.Backends = append(s.Route.Backends, tapio.RouteBackend{
+				Path: parts[0], Service: tapio.Entity{Kind: tapio.KindService, Namespace: s.Entity.Namespace, Name: parts[1]}, Port: parts[2],
+			})
+		}
+	case s.Policy != nil:
+		s.Policy.Pods = tapio.LabelSelector{Labels: labels(o["pods"])}
+		s.Policy.Ingress, s.Policy.Egress = o["egress"] == "", o["egress"] != ""
+		if from, ok := o["from"]; ok {
+			s.Policy.From = []tapio.PolicyRule{{Peers: []tapio.PolicyPeer{{Pods: &tapio.LabelSelector{Labels: labels(from)}}}}}
+		}
 	case s.Service != nil:
 		s.Listed = o["listed"] == "true"
 		s.Service.Type, s.Service.IP, s.Service.ExternalName = o.get("type", "ClusterIP"), o["ip"], o["external"]

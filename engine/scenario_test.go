@@ -363,6 +363,10 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 	case "service":
 		s.Entity.Kind = tapio.KindService
 		s.Service = &tapio.ServiceState{Type: "ClusterIP", Selector: labels(o["selector"])}
+	case "ingress":
+		s.Entity.Kind, s.Route = tapio.KindIngress, &tapio.RouteState{}
+	case "policy":
+		s.Entity.Kind, s.Policy = tapio.KindNetworkPolicy, &tapio.PolicyState{}
 	case "endpoints":
 		s.Entity.Kind = tapio.KindEndpointSlice
 		s.Endpoints = &tapio.EndpointsState{Service: short}
