@@ -207,6 +207,9 @@ func TestEngineIsPure(t *testing.T) {
 		}
 		for _, i := range s.imports {
 			for _, p := range packages {
+				if i == "net/netip" { // reads addresses, and asks nobody
+					continue
+				}
 				if i == p || strings.HasPrefix(i, p+"/") {
 					t.Errorf("%s imports %s: the engine is pure, so that a recording replays byte for byte", s.name, i)
 				}

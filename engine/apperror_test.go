@@ -63,7 +63,7 @@ func TestWordsMeetSpecs(t *testing.T) {
 		},
 		{
 			"address of a variable", "dial tcp: lookup mysqll on 10.96.0.10:53: no such host",
-			env(tapio.EnvVar{Name: "DB_URL", Value: "mysql://(hidden)@mysqll:3306/shop"}), tapio.CauseNameNotFound, tapio.Entity{Kind: tapio.KindHost, Name: "mysqll"}, tapio.FactOrigin, "variable DB_URL",
+			env(tapio.EnvVar{Name: "DB_URL", Value: "mysql://(hidden)@mysqll:3306/shop"}), tapio.CauseWrongAddress, web, tapio.FactNamespace, "shop",
 		},
 		{
 			"address of a ConfigMap", "connect ECONNREFUSED mysql:3307",

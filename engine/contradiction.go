@@ -85,6 +85,10 @@ func (e *Engine) hurt(inc *incident) crosscheck.Subject {
 				s.Crashes = true
 			case tapio.AppError:
 				c := crosscheck.Complaint{Pod: ev.Entity.Object(), Class: ev.Reason, Host: ev.Attrs[tapio.AttrPeer], Port: ev.Attrs[tapio.AttrPort]}
+				if !c.Unreached() {
+					s.Explained = true
+					continue
+				}
 				if c.Host != "" && !slices.Contains(s.Complaints, c) && len(s.Complaints) < 10 {
 					s.Complaints = append(s.Complaints, c)
 				}

@@ -27,6 +27,7 @@ type scenario struct {
 	Alone              bool           `json:"alone,omitempty"`    // is played when all others are over
 	Slow               bool           `json:"slow,omitempty"`     // takes the cluster more than a minute to notice
 	Held               bool           `json:"held,omitempty"`     // its story is held back for longer than a test waits
+	Unproven           string         `json:"unproven,omitempty"` // why it is not played yet: what is told of it is not right or not stable
 	Kinds              []tapio.Kind   `json:"kinds,omitempty"`    // kinds of workload that it breaks as well, for the corpus
 
 	name  string
@@ -95,6 +96,8 @@ func (s *scenario) lacks(b *bed) string {
 		return "needs node access"
 	case s.Held:
 		return "its story is held back for minutes: the corpus has a dump of it"
+	case s.Unproven != "":
+		return "not proven yet: " + s.Unproven
 	case s.Registry && len(b.nodes) == 0:
 		return "needs the test cluster's registry and images"
 	}

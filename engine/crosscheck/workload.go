@@ -22,10 +22,21 @@ type Complaint struct {
 // name reports whether the complaint is that a name does not resolve.
 func (c *Complaint) name() bool { return c.Class == "name_not_found" || c.Class == "name_timed_out" }
 
+// Unreached reports whether the complaint is that nobody was reached, or not by
+// the right protocol: whoever answers otherwise has the address that was meant.
+func (c *Complaint) Unreached() bool {
+	switch c.Class {
+	case "refused", "reset", "timed_out", "no_route", "unavailable", "name_not_found", "name_timed_out", "tls", "protocol":
+		return true
+	}
+	return false
+}
+
 // Subject is a workload that something is wrong with.
 type Subject struct {
 	Workload   tapio.Entity
 	Crashes    bool // its containers end or are not ready
+	Explained  bool // its log says of something else that it failed, such as a refused password
 	Complaints []Complaint
 	Probes     []Failed
 }
@@ -92,7 +103,7 @@ func wrongAddresses(g *topology.Graph, s Subject, spec *tapio.PodSpec) []Fact {
 			continue
 		}
 		complaint := s.about(a)
-		if complaint == nil && !s.Crashes {
+		if complaint == nil && (!s.Crashes || s.Explained) {
 			continue
 		}
 		f := Fact{Type: tapio.AddressMismatch, Severity: tapio.SeverityHigh, Entity: s.Workload, Attrs: map[string]string{tapio.AttrOrigin: a.Origin}}

@@ -303,9 +303,13 @@ func (x *match) finding(t *Template, subject tapio.Entity, now time.Time) *Findi
 	return f
 }
 
-// Compare orders findings: the one to believe first. Rank decides, then
-// standing, then which came first, then the template's ID.
+// Compare orders findings: the one to believe first. What is merely possible
+// comes after what is known better; else rank decides, then standing, then
+// which came last, then the template's ID.
 func (f *Finding) Compare(o *Finding) int {
+	if c := f.doubt() - o.doubt(); c != 0 {
+		return c
+	}
 	if c := f.Template.order - o.Template.order; c != 0 {
 		return c
 	}
@@ -316,6 +320,18 @@ func (f *Finding) Compare(o *Finding) int {
 		return c
 	}
 	return strings.Compare(f.Template.ID, o.Template.ID)
+}
+
+// doubt is 0 for a cause that more than its time speaks for, 1 for one that is
+// merely possible, and 2 for a symptom, which names no cause.
+func (f *Finding) doubt() int {
+	switch {
+	case f.Template.IsSymptom():
+		return 2
+	case f.Standing == tapio.StandingPossible:
+		return 1
+	}
+	return 0
 }
 
 func standingOrder(s tapio.Standing) int {
