@@ -59,8 +59,8 @@ bench: ## run the benchmarks
 corpus := $(or $(CORPUS),deploy/corpus)
 
 .PHONY: score
-score: ## measure how often labelled incidents are told right; CORPUS=DIR takes others than the project's own
-	go run ./cmd/tapio score $(corpus)
+score: ## measure how often labelled incidents are told right; CORPUS=DIR takes others than our own, MIN=0.97 fails below that
+	go run ./cmd/tapio score $(corpus) $(if $(MIN),--min $(MIN))
 
 .PHONY: calibrate
 calibrate: ## measure anew how often each standing is right: engine/calibration.yaml
@@ -77,10 +77,6 @@ e2e: $(cluster) ## break and mend real workloads in the test cluster, see what i
 .PHONY: corpus
 corpus: testbed ## record the labelled cases of deploy/corpus anew; forty minutes
 	$(e2e) -run TestCorpus -timeout 90m -corpus $(CURDIR)/deploy/corpus
-
-.PHONY: score
-score: ## say how many cases of deploy/corpus are told right
-	go run ./cmd/tapio score deploy/corpus --min 0.97
 
 .PHONY: churn
 churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing may be told

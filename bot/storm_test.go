@@ -176,10 +176,7 @@ func TestDirectMessage(t *testing.T) {
 				w.slack.Inject(f)
 				w.mem.save(s)
 				w.settle()
-				var got []slackfake.Message
-				for _, m := range w.slack.Messages(w.slack.DirectID("first")) {
-					got = append(got, m)
-				}
+				got := w.slack.Messages(w.slack.DirectID("first"))
 				if len(got) != 1 || !strings.Contains(got[0].Text, "the story came back") || !strings.Contains(string(got[0].Blocks), "/archives/") {
 					t.Errorf("want one direct message with a link: %s", texts(got))
 				}

@@ -26,7 +26,7 @@ func (e *Engine) diagnose(inc *incident) {
 			inc.against[f] = gotPast
 		} else if g := explainedAway(f, all, e.weight); g != nil {
 			inc.against[f] = "explained by: " + g.Template.Name
-		} else if e.starting(f) {
+		} else if !inc.believes(f) && e.starting(f) {
 			inc.against[f] = slowStart
 		} else if outOfMemory(f, all) {
 			inc.against[f] = "the container was killed at its memory limit, whatever it said before"
@@ -80,6 +80,12 @@ func (e *Engine) nameAfter(inc *incident, f *diagnosis.Finding) {
 	if !slices.ContainsFunc(e.live, func(o *incident) bool { return o != inc && o.subject == f.Subject }) {
 		inc.subject = f.Subject
 	}
+}
+
+// believes reports whether the story is told with this cause: that its pods are
+// ready or gone by now mends it, and does not make it another one.
+func (inc *incident) believes(f *diagnosis.Finding) bool {
+	return inc.status != tapio.StatusSuspected && inc.chosen != nil && inc.chosen.Template == f.Template && inc.chosen.Subject == f.Subject
 }
 
 // explainedAway returns the finding that explains so much of f's evidence on
