@@ -24,7 +24,7 @@ var (
 )
 
 // campaignShort is how many runs belong to every test, some seconds.
-const campaignShort = 24
+const campaignShort = 8
 
 // TestCampaign plays incidents while Slack fails in every way that the stand-in
 // knows, people delete messages, channels go away, and Tapio is killed. After
