@@ -20,7 +20,6 @@ const (
 	NoteUnmute     NoteKind = "unmute"
 	NoteWrongCause NoteKind = "wrong_cause" // feedback: the cause was another one
 	NoteRightCause NoteKind = "right_cause" // feedback: the cause was right
-	NoteEscalated  NoteKind = "escalated"   // somebody on call was called
 )
 
 // Note is what a person did about a story or added to its timeline. Notes are
@@ -39,7 +38,7 @@ func (n *Note) Sentence() string {
 	deed := map[NoteKind]string{
 		NoteText: "added a note", NoteAck: "takes care of it", NoteUnack: "gave it back",
 		NoteMute: "muted it", NoteUnmute: "unmuted it", NoteWrongCause: "says that the cause is wrong",
-		NoteRightCause: "says that the cause is right", NoteEscalated: "was called",
+		NoteRightCause: "says that the cause is right",
 	}[n.Kind]
 	if deed == "" {
 		deed = string(n.Kind)

@@ -90,12 +90,11 @@ type Options struct {
 	DefaultChannel string  // "#name" or ID
 	Routes         []Route // the first that matches wins; an annotation goes before all
 
-	Allow         Allow         // who may acknowledge and mute
-	OnCall        []Rotation    // who is on call
-	EscalateAfter time.Duration // how long nobody acks before who is on call is called; 0: never
-	Causes        []CauseName   // what the modal for a wrong cause offers
-	DigestAt      string        // when digests are posted, as cron writes it: "0 9 * * *"; at 9:00 UTC where it is empty
-	DigestEvery   string        // of the default channel: daily, weekly or off; off where it is empty
+	Allow       Allow       // who may acknowledge and mute
+	OnCall      []Rotation  // who is on call
+	Causes      []CauseName // what the modal for a wrong cause offers
+	DigestAt    string      // when digests are posted, as cron writes it: "0 9 * * *"; at 9:00 UTC where it is empty
+	DigestEvery string      // of the default channel: daily, weekly or off; off where it is empty
 
 	// Keep is told when somebody says that a story's cause is right or wrong:
 	// what was seen of the incident is worth keeping. It may be nil.

@@ -89,8 +89,6 @@ func (f *fact) label() (emoji, word string) {
 		return ":thumbsup:", "right cause"
 	case newsMute:
 		return ":no_bell:", "muted"
-	case newsCall:
-		return ":telephone_receiver:", "escalated"
 	}
 	return ":new:", "new fact"
 }

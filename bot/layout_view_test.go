@@ -46,7 +46,7 @@ func hostileNotes(text string) []tapio.Note {
 }
 
 func onCallBot() *Bot {
-	return &Bot{opts: Options{EscalateAfter: 5 * time.Minute, OnCall: []Rotation{
+	return &Bot{opts: Options{OnCall: []Rotation{
 		{Team: "payments", People: []string{"U0FIRST", "U0SECOND"}, Start: t0.Add(-50 * time.Hour), Each: 168 * time.Hour},
 		{People: []string{"U0THIRD"}, Start: t0, Each: 24 * time.Hour},
 	}}}

@@ -14,7 +14,6 @@ const (
 	newsWrong tapio.NewsKind = "wrong cause"
 	newsRight tapio.NewsKind = "right cause"
 	newsMute  tapio.NewsKind = "muted"
-	newsCall  tapio.NewsKind = "escalated"
 )
 
 // newsOf is what the thread calls a note.
@@ -30,8 +29,6 @@ func newsOf(k tapio.NoteKind) tapio.NewsKind {
 		return newsWrong
 	case tapio.NoteRightCause:
 		return newsRight
-	case tapio.NoteEscalated:
-		return newsCall
 	}
 	return newsNote
 }

@@ -76,11 +76,7 @@ func (b *Bot) oncall(team string, now time.Time) message {
 		lines = append(lines, line)
 	}
 	m.Blocks = []slack.Block{section(strings.Join(lines, "\n"))}
-	foot := "from the rotations in Tapio's config"
-	if b.opts.EscalateAfter > 0 {
-		foot += fmt.Sprintf(" · called when nobody acks within %s", duration(b.opts.EscalateAfter))
-	}
-	m.Blocks = append(m.Blocks, contextLine(foot))
+	m.Blocks = append(m.Blocks, contextLine("from the rotations in Tapio's config; nobody is called yet"))
 	return m
 }
 

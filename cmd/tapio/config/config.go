@@ -86,10 +86,9 @@ type Digest struct {
 	At    string `json:"at"`    // as cron writes it
 }
 
-// OnCall says who is called when nobody acknowledges.
+// OnCall says who is on call.
 type OnCall struct {
-	EscalateAfter tapio.Duration `json:"escalate_after"` // 0: nobody is called
-	Rotations     []Rotation     `json:"rotations"`
+	Rotations []Rotation `json:"rotations"`
 }
 
 // Rotation is who is on call for a team, in turns.
