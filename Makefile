@@ -72,7 +72,7 @@ testbed: ## build the test cluster's executables: ten minutes once, then a secon
 
 .PHONY: e2e
 e2e: $(cluster) ## break and mend real workloads in the test cluster, see what is told; tables in out/e2e.json and .csv
-	$(e2e)
+	$(e2e) -skip TestChurn
 
 .PHONY: corpus
 corpus: testbed ## record the labelled cases of deploy/corpus anew; forty minutes
