@@ -203,7 +203,7 @@ func (i *instance) printed() string {
 	if err != nil {
 		return err.Error()
 	}
-	return "its log ends: " + string(data[max(0, len(data)-3000):])
+	return "its log ends: " + string(data[max(0, len(data)-8000):])
 }
 
 // get asks its HTTP API; status 0 means that nobody answered.
