@@ -59,7 +59,7 @@ func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metr
 		APIURL: c.APIURL, SocketMode: c.SocketMode, DefaultChannel: c.DefaultChannel,
 		Allow:       bot.Allow{Ack: c.Allow.Ack, Mute: c.Allow.Mute},
 		DigestEvery: c.Digest.Every, DigestAt: c.Digest.At,
-		Causes:        x.causes, Keep: x.keep, Lacking: x.lacking,
+		Causes: x.causes, Keep: x.keep, Lacking: x.lacking,
 		Log: o.log, Registerer: metrics,
 	}
 	for _, r := range o.config.OnCall.Rotations {
