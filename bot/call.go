@@ -84,11 +84,12 @@ func (c *call) run(ctx context.Context) result {
 	}
 	if c.unsure && r.channel != "" {
 		r.stage = stageFind
-		r.sent, r.found, r.err = c.api.find(ctx, r.channel, c.root, c.nonce, c.since)
-		if v, reason, _ := judge(r.err); reason == "missing_scope" {
-			c.api.log.Warn("history can't be searched without the scope channels:history; a message may come twice", "channel", c.name)
+		r.sent, r.found, r.err = c.find(ctx, r.channel)
+		switch v, reason, _ := judge(r.err); {
+		case reason == "missing_scope":
+			c.api.log.Warn("history can't be searched without the scopes channels:history, groups:history and im:history; a message may come twice", "channel", c.name)
 			r.err = nil
-		} else if v == callRoute || v == callGone {
+		case v == callGone:
 			r.err = nil // nothing to be found there; saying it will tell why
 		}
 		if r.err != nil || r.found {
@@ -105,6 +106,16 @@ func (c *call) run(ctx context.Context) result {
 		r.err = c.say(ctx, &r)
 	}
 	return r
+}
+
+// find searches for the message, in a public channel that it has to join for
+// that too: what isn't looked for may come twice.
+func (c *call) find(ctx context.Context, channel string) (sent, bool, error) {
+	s, found, err := c.api.find(ctx, channel, c.root, c.nonce, c.since)
+	if _, reason, _ := judge(err); reason == "not_in_channel" && c.api.join(ctx, channel) == nil {
+		return c.api.find(ctx, channel, c.root, c.nonce, c.since)
+	}
+	return s, found, err
 }
 
 func (c *call) say(ctx context.Context, r *result) error {
@@ -186,8 +197,12 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 		if err := d.park(ctx, t.Channel, name, now); err != nil {
 			return err
 		}
+		moves := t.Channel != d.defaultChannel() && !t.stays()
+		if r.stage == stageFind && !moves {
+			return nil // it may be there: looked for again when the channel takes us again
+		}
 		t.unsend()
-		if t.Channel != d.defaultChannel() && !t.stays() {
+		if moves {
 			d.move(t)
 		}
 		d.note(t)

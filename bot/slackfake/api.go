@@ -121,7 +121,7 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.setBase(r)
-	fault := w.takeFault(name)
+	fault := w.takeFault(name, a["channel"])
 	if fault != nil && fault.Delay > 0 {
 		if !sleep(r.Context(), fault.Delay) {
 			return

@@ -58,7 +58,7 @@ func (w *Workspace) deliver(ctx context.Context, d delivery) (json.RawMessage, e
 
 // attempt sends one envelope and waits for its ack.
 func (w *Workspace) attempt(ctx context.Context, d delivery, retry int) (json.RawMessage, error) {
-	fault := w.takeFault(envelopeMethod)
+	fault := w.takeFault(envelopeMethod, "")
 	if fault != nil && fault.Delay > 0 && !sleep(ctx, fault.Delay) {
 		return nil, ctx.Err()
 	}

@@ -2,6 +2,7 @@ package slackfake
 
 import (
 	"context"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -44,12 +45,31 @@ type Fault struct {
 	seen int
 }
 
-// randomFaults strike a share of all calls.
+// randomFaults strike a share of all calls. Whether the nth call of a method in
+// a channel is struck depends on nothing else, so that calls which are made at
+// the same time may come in either order.
 type randomFaults struct {
-	rng     *rand.Rand
+	seed    uint64
 	share   float64
 	kinds   []FaultKind
 	methods []string
+	calls   map[string]int
+}
+
+// strike returns the kind of fault that strikes a call, or "".
+func (r *randomFaults) strike(method, channel string) FaultKind {
+	if !slices.Contains(r.methods, method) {
+		return ""
+	}
+	key := method + " " + channel
+	r.calls[key]++
+	h := fnv.New64a()
+	io.WriteString(h, key)
+	rng := rand.New(rand.NewPCG(r.seed^h.Sum64(), uint64(r.calls[key])))
+	if rng.Float64() >= r.share {
+		return ""
+	}
+	return r.kinds[rng.IntN(len(r.kinds))]
 }
 
 // Inject adds a fault. Several faults of one method wait for their calls side
@@ -67,15 +87,16 @@ func (w *Workspace) InjectRandom(share float64, kinds []FaultKind, methods ...st
 	defer w.mu.Unlock()
 	w.random = nil
 	if share > 0 && len(kinds) > 0 {
-		w.random = &randomFaults{rng: w.newRandom(), share: share, kinds: kinds, methods: methods}
+		w.shakes++
+		w.random = &randomFaults{seed: w.opts.Seed + w.shakes<<32, share: share, kinds: kinds, methods: methods, calls: map[string]int{}}
 	}
 }
 
 // takeFault returns the fault that strikes this call, or nil, and runs what it
 // does beforehand.
-func (w *Workspace) takeFault(method string) *Fault {
+func (w *Workspace) takeFault(method, channel string) *Fault {
 	w.mu.Lock()
-	f := w.nextFault(method)
+	f := w.nextFault(method, channel)
 	w.mu.Unlock()
 	if f != nil && f.Before != nil {
 		f.Before(w)
@@ -83,7 +104,7 @@ func (w *Workspace) takeFault(method string) *Fault {
 	return f
 }
 
-func (w *Workspace) nextFault(method string) *Fault {
+func (w *Workspace) nextFault(method, channel string) *Fault {
 	var hit *Fault
 	for _, f := range w.faults {
 		if f.Method != method && (f.Method != "" || method == envelopeMethod) {
@@ -96,9 +117,10 @@ func (w *Workspace) nextFault(method string) *Fault {
 		}
 	}
 	w.faults = slices.DeleteFunc(w.faults, func(f *Fault) bool { return f.seen >= max(f.Nth, 1)+max(f.Times, 1)-1 })
-	r := w.random
-	if hit == nil && r != nil && slices.Contains(r.methods, method) && r.rng.Float64() < r.share {
-		hit = &Fault{Kind: r.kinds[r.rng.IntN(len(r.kinds))], Method: method}
+	if r := w.random; hit == nil && r != nil {
+		if kind := r.strike(method, channel); kind != "" {
+			hit = &Fault{Kind: kind, Method: method}
+		}
 	}
 	return hit
 }

@@ -34,7 +34,7 @@ func (w *Workspace) newResponseURL(c *channel, u *User, origin *Message) *respon
 
 // serveResponse takes a message for a response URL.
 func (w *Workspace) serveResponse(rw http.ResponseWriter, r *http.Request) {
-	fault := w.takeFault("response_url")
+	fault := w.takeFault("response_url", "")
 	if fault != nil && fault.Delay > 0 && !sleep(r.Context(), fault.Delay) {
 		return
 	}

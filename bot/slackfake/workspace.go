@@ -21,7 +21,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -130,6 +129,7 @@ type Workspace struct {
 	pings      []Ping
 	faults     []*Fault
 	random     *randomFaults
+	shakes     uint64                 // calls of InjectRandom
 	rates      map[string][]time.Time // method, or method and channel → calls of the last minute
 	urls       map[string]*responseURL
 	waiting    []*commandWait
@@ -356,11 +356,6 @@ func compareTS(a, b string) int {
 // scaled shortens a wait by Options.WaitScale.
 func (w *Workspace) scaled(d time.Duration) time.Duration {
 	return min(d, max(time.Duration(float64(d)*w.opts.WaitScale), time.Microsecond))
-}
-
-// newRandom returns the generator of random faults.
-func (w *Workspace) newRandom() *mathrand.Rand {
-	return mathrand.New(mathrand.NewPCG(w.opts.Seed, w.opts.Seed))
 }
 
 // Close ends every socket, page stream and delivery.
