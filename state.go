@@ -11,6 +11,8 @@ type State struct {
 	Created time.Time `json:"created,omitzero"`
 	Listed  bool      `json:"listed,omitempty"`  // found in a listing rather than watched
 	Deleted bool      `json:"deleted,omitempty"` // the entity is gone; nothing else is set but UID
+	// Terminating says that deletionTimestamp is set; of pods, PodState tells.
+	Terminating bool `json:"terminating,omitempty"`
 
 	Labels map[string]string `json:"labels,omitempty"`
 	// Annotations holds only those under tapio.dev/ and a8r.io/.

@@ -142,7 +142,7 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 		return
 	}
 	if inc == nil {
-		if _, ignored := e.graph.Owner(f.Subject); ignored {
+		if _, ignored := e.graph.Owner(f.Subject); ignored || e.graph.Going(f.Subject) {
 			return
 		}
 		inc = &incident{

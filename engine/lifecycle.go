@@ -74,7 +74,8 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	if e.diagnose(inc); e.moot(inc) {
 		return nil, true
 	}
-	if _, ignored := e.graph.Owner(inc.subject); ignored {
+	if _, ignored := e.graph.Owner(inc.subject); ignored || e.graph.Going(inc.subject) {
+		e.matcher.Drop(inc.subject)
 		return nil, false
 	}
 	e.open(inc)

@@ -338,7 +338,7 @@ func state(at time.Time, what, name string, o options) (*tapio.State, error) {
 	}
 	switch what {
 	case "namespace":
-		s.Entity.Kind = tapio.KindNamespace
+		s.Entity.Kind, s.Terminating = tapio.KindNamespace, o["terminating"] == "true"
 	case "node":
 		s.Entity.Kind = tapio.KindNode
 		s.Node = &tapio.NodeState{Ready: o.get("ready", "True"), Reason: o["reason"]}

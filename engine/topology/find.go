@@ -70,3 +70,14 @@ func (g *Graph) Unfinished(e tapio.Entity) bool {
 func (g *Graph) HasNamespace(name string) bool {
 	return len(g.services[name]) > 0 || len(g.pods[name]) > 0 || g.Exists(tapio.Entity{Kind: tapio.KindNamespace, Name: name})
 }
+
+// Going reports whether the entity, the workload that makes it, or its
+// namespace is being deleted: that it fails meanwhile is part of its going.
+func (g *Graph) Going(e tapio.Entity) bool {
+	for _, x := range []tapio.Entity{e, g.Workload(e), {Kind: tapio.KindNamespace, Name: e.Namespace}} {
+		if s := g.State(x); s != nil && (s.Terminating || s.Pod != nil && s.Pod.Terminating) {
+			return true
+		}
+	}
+	return false
+}

@@ -24,6 +24,7 @@ func base(kind tapio.Kind, o metav1.Object) tapio.State {
 		Labels:      o.GetLabels(),
 		Annotations: routing(o.GetAnnotations()),
 		Owner:       owner(o),
+		Terminating: o.GetDeletionTimestamp() != nil && kind != tapio.KindPod,
 	}
 }
 
