@@ -42,7 +42,7 @@ type incident struct {
 	emitted   time.Time
 	compared  time.Time     // when specs were last compared around it
 	patience  time.Time     // held back until then, whatever the template says
-	longest   time.Duration // longest run of a container before it failed
+	longest   time.Duration // longest run of a container that failed before and failed again
 	severity  tapio.Severity
 	scope     tapio.Scope
 	announced tapio.Scope // what the thread was last told of the scope

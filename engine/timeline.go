@@ -27,7 +27,10 @@ func (e *Engine) record(inc *incident, ev *tapio.Event, role tapio.Role) {
 		return
 	}
 	if started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt]); err == nil && ev.Type == tapio.ContainerExit {
-		inc.longest = max(inc.longest, ev.Time.Sub(started))
+		// How long it ran well before it failed for the first time says nothing.
+		if !started.Before(inc.onset) || ev.Int(tapio.AttrRestarts) >= 2 {
+			inc.longest = max(inc.longest, ev.Time.Sub(started))
+		}
 	}
 	count := inc.newCount(ev)
 	if t := e.line(inc, ev); t != nil {
