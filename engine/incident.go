@@ -161,6 +161,9 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 			backlog:  e.opts.Backlog && ev.Listed,
 		}
 		e.live = append(e.live, inc)
+		if f.Subject.Kind.IsWorkload() || f.Subject.Kind == tapio.KindPod {
+			delete(e.standing, f.Subject) // what was found around an earlier incident is found anew
+		}
 	}
 	if !ev.Listed {
 		inc.backlog = false

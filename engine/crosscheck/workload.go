@@ -225,8 +225,10 @@ func isDNS(s *tapio.State) bool {
 func wrongDNS(g *topology.Graph, s Subject, spec *tapio.PodSpec) []Fact {
 	var said *Complaint
 	for i := range s.Complaints {
-		if s.Complaints[i].name() {
-			said = &s.Complaints[i]
+		c := &s.Complaints[i]
+		_, isName := g.Resolve(strings.ToLower(c.Host), s.Workload.Namespace)
+		if _, err := netip.ParseAddr(c.Host); c.name() || err != nil && isName && c.Class == "timed_out" {
+			said = c // a client that gives up before its resolver does names no resolver
 		}
 	}
 	f := Fact{Type: tapio.NameserverMismatch, Severity: tapio.SeverityHigh, Entity: s.Workload, Attrs: map[string]string{}}
