@@ -229,7 +229,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.reconcile(true)
 	var out []tapio.Story
 	for _, inc := range e.live {
-		if inc.status == tapio.StatusSuspected && e.failing(inc, true) && !e.moot(inc) {
+		if inc.status == tapio.StatusSuspected && (e.failing(inc, true) || e.betweenCrashes(inc)) && !e.moot(inc) {
 			e.open(inc)
 		}
 	}

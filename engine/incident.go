@@ -271,6 +271,26 @@ func (e *Engine) looping(inc *incident) bool {
 	return !e.lastFailure(inc).IsZero()
 }
 
+// betweenCrashes reports whether a container that failed twice or more runs, and
+// has not run for twice as long yet as it did before it failed: a reader who
+// asks about this moment is told that it is in a loop.
+func (e *Engine) betweenCrashes(inc *incident) bool {
+	ends := func(ev *tapio.Event) bool {
+		started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt])
+		if err != nil || ev.Type != tapio.ContainerExit || !e.graph.Exists(ev.Entity) {
+			return false
+		}
+		c := containerNamed(e.graph.State(ev.Entity).Pod, ev.Entity.Container)
+		return c != nil && c.State == "running" && c.Restarts >= 2 && e.now.Sub(c.Since) < 2*ev.Time.Sub(started)
+	}
+	for _, f := range inc.findings {
+		if slices.ContainsFunc(f.Evidence, ends) {
+			return true
+		}
+	}
+	return false
+}
+
 // lastFailure is when a container that still exists last failed in a way that
 // the chosen template counts; zero where it counts no such failures.
 func (e *Engine) lastFailure(inc *incident) time.Time {
