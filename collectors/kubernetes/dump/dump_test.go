@@ -113,8 +113,9 @@ func TestFolder(t *testing.T) {
 		"shop/roles.json":              `{"kind":"RoleList","apiVersion":"rbac.authorization.k8s.io/v1","items":[{"metadata":{"name":"r"}}]}`,
 		"kube-node-lease/leases.json":  lease,
 		"shop/web-1/logs.txt":          "==== START logs for container app of pod shop/web-1 ====\nstarted\n==== END logs for container app of pod shop/web-1 ====\n",
-		"shop/web-1/logs-previous.txt": "==== START logs for container app of pod shop/web-1 ====\npanic: no config\n==== END logs for container app of pod shop/web-1 ====\n",
+		"shop/web-1/logs-previous.txt": "==== START logs for container app of pod shop/web-1 ====\npanic: no config==== END logs for container app of pod shop/web-1 ====\n",
 		"shop/web-2/logs.txt":          "==== START logs for container app of pod shop/web-2 ====\nRequest log error: container is waiting to start\n==== END logs for container app of pod shop/web-2 ====\n",
+		"shop/web-2/logs-previous.txt": "==== START logs for container app of pod shop/web-2 ====\nunable to retrieve container logs for containerd://1==== END logs for container app of pod shop/web-2 ====\n",
 	})
 	r := read(t, Options{Paths: []string{dir}})
 	expect(t, r,

@@ -19,6 +19,10 @@ import (
 // marker is the line with which kubectl begins and ends the log of a container.
 var marker = regexp.MustCompile(`^==== (START|END) logs for container (\S+) of pod ([^\s/]+)/(\S+) ====$`)
 
+// maxMarker is more than the longest line of a marker, in bytes: namespace,
+// pod and container have at most 63, 253 and 63.
+const maxMarker = 512
+
 // isLog reports whether a file of a dump's folder holds logs.
 func isLog(path string) bool {
 	switch filepath.Base(path) {
@@ -103,20 +107,40 @@ func (r *reader) logSection(name string, lines *lines, previous, atOnce bool) (d
 			}
 			continue
 		}
-		if line == end {
-			if !failed && len(tail.lines) > 0 {
-				r.logs = append(r.logs, *tail)
-			}
-			return false, nil
+		line, ends := strings.CutSuffix(line, end) // what a log says last may have no line end
+		if n == 1 {
+			failed = notTheLog(line)
 		}
-		if n == 1 && (strings.HasPrefix(line, "Request log error: ") || strings.HasPrefix(line, "Create log error: ")) {
-			failed = true // kubectl's words, not the container's
+		if ends && line == "" {
+			r.keepLog(tail, failed)
+			return false, nil
 		}
 		if len(tail.lines) == facts.MaxLogLines {
 			copy(tail.lines, tail.lines[1:])
 			tail.lines = tail.lines[:facts.MaxLogLines-1]
 		}
 		tail.lines = append(tail.lines, line)
+		if ends {
+			r.keepLog(tail, failed)
+			return false, nil
+		}
+	}
+}
+
+// notTheLog reports whether the first line of a log is kubectl's or the
+// kubelet's instead: there was none.
+func notTheLog(line string) bool {
+	for _, words := range []string{"Request log error: ", "Create log error: ", "unable to retrieve container logs for "} {
+		if strings.HasPrefix(line, words) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reader) keepLog(tail *logTail, failed bool) {
+	if !failed && len(tail.lines) > 0 {
+		r.logs = append(r.logs, *tail)
 	}
 }
 
@@ -157,9 +181,13 @@ func newLines(in io.Reader) *lines { return &lines{bufio.NewReaderSize(in, facts
 
 func (l *lines) next() (string, error) {
 	line, err := l.in.ReadSlice('\n')
-	kept := string(line)
+	kept, last := string(line), ""
 	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = l.in.ReadSlice('\n')
+		line, err = l.in.ReadSlice('\n')
+		last = last[max(0, len(last)-maxMarker):] + string(line)
+	}
+	if i := strings.LastIndex(last, "==== END logs "); i >= 0 {
+		kept += last[i:]
 	}
 	if err != nil && kept == "" {
 		return "", err
