@@ -441,8 +441,14 @@ func (e *Engine) weight(ev *tapio.Event) int {
 	if ev.Type != tapio.ContainerExit {
 		return 1
 	}
-	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil && s.Pod.RestartPolicy == "Never" {
-		return 2
+	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil {
+		if s.Pod.RestartPolicy == "Never" {
+			return 2
+		}
+		// The kubelet begins to back off when a container fails the second time.
+		if c := containerNamed(s.Pod, ev.Entity.Container); ev.Listed && c != nil && c.Reason == "CrashLoopBackOff" {
+			return 2
+		}
 	}
 	if ev.Listed && ev.Int(tapio.AttrRestarts) >= 2 {
 		return 2

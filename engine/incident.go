@@ -271,11 +271,14 @@ func (e *Engine) looping(inc *incident) bool {
 	return !e.lastFailure(inc).IsZero()
 }
 
-// betweenCrashes reports whether a container that failed twice or more runs, and
-// has not run for twice as long yet as it did before it failed: a reader who
-// asks about this moment is told that it is in a loop.
+// betweenCrashes reports whether a container that failed twice or more runs, or
+// the replacement of a pod that was evicted, and has not run for twice as long
+// yet as what failed: a reader who asks about this moment is told of the loop.
 func (e *Engine) betweenCrashes(inc *incident) bool {
 	ends := func(ev *tapio.Event) bool {
+		if ev.Type == tapio.PodEvicted {
+			return e.replacedSince(ev)
+		}
 		started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt])
 		if err != nil || ev.Type != tapio.ContainerExit || !e.graph.Exists(ev.Entity) {
 			return false
@@ -289,6 +292,18 @@ func (e *Engine) betweenCrashes(inc *incident) bool {
 		}
 	}
 	return false
+}
+
+// replacedSince reports whether the evicted pod has been replaced by one that
+// has not lived for twice as long yet as it did.
+func (e *Engine) replacedSince(evicted *tapio.Event) bool {
+	old := e.graph.State(evicted.Entity)
+	if old == nil || old.Pod == nil || old.Created.IsZero() {
+		return false
+	}
+	return slices.ContainsFunc(e.graph.Pods(e.graph.Workload(evicted.Entity)), func(p *tapio.State) bool {
+		return p.Created.After(old.Created) && p.Pod.TemplateHash == old.Pod.TemplateHash && e.now.Sub(p.Created) < 2*evicted.Time.Sub(old.Created)
+	})
 }
 
 // lastFailure is when a container that still exists last failed in a way that
