@@ -119,7 +119,7 @@ func (c *corpus) playOnce(t *testing.T, s scenario, list ...variant) {
 	var played []scenario
 	for _, v := range list {
 		one := s.vary(v)
-		x := &sample{name: s.name + "-" + v.suffix, namespace: v.prefix + strings.TrimPrefix(s.namespace(), "e2e"), node: node, everyNode: s.Alone, dumpOnly: s.Held, begin: time.Now()}
+		x := &sample{name: s.name + "-" + v.suffix, namespace: v.prefix + strings.TrimPrefix(s.namespace(), "e2e"), node: node, everyNode: s.Alone, dumpOnly: s.Held > 0, begin: time.Now()}
 		want := one.want(x.namespace, node)
 		x.expect = cases.Expectation{Cause: want.causes[0], Alternatives: want.causes[1:], Entity: want.entities[0], EntityAlternatives: want.entities[1:], Label: s.name}
 		p := c.set(t, x.namespace, &one, node)

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	flag.Uint64Var(&o.seed, "seed", 0, "of TestKill's instants; 0 takes one from the clock")
 	flag.StringVar(&o.out, "out", "../../out", "folder for reports, recordings and logs")
 	flag.BoolVar(&o.keep, "keep", false, "leave the test cluster up, and use the one that was left up")
-	flag.IntVar(&o.atOnce, "at-once", 28, "how many scenarios are played at once")
+	flag.IntVar(&o.atOnce, "at-once", 16, "how many scenarios are played at once")
 	flag.StringVar(&o.corpus, "corpus", "", "folder that TestCorpus writes labelled cases to; without it, it does nothing")
 	flag.Parse()
 	// The scenarios wait for the cluster more than they work, and say

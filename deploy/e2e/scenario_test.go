@@ -26,13 +26,16 @@ type scenario struct {
 	Registry           bool           `json:"registry,omitempty"` // needs the test cluster's registry or its app image
 	Alone              bool           `json:"alone,omitempty"`    // is played when all others are over
 	Slow               bool           `json:"slow,omitempty"`     // takes the cluster more than a minute to notice
-	Held               bool           `json:"held,omitempty"`     // its story is held back for longer than a test waits
+	Held               int            `json:"held,omitempty"`     // minutes for which its story is held back, where they are many
 	Unproven           string         `json:"unproven,omitempty"` // why it is not played yet: what is told of it is not right or not stable
 	Kinds              []tapio.Kind   `json:"kinds,omitempty"`    // kinds of workload that it breaks as well, for the corpus
 
 	name  string
 	files map[string]string
 }
+
+// maxHeld is how many minutes a test waits for a story that is held back.
+const maxHeld = 6
 
 // bases are the files of testdata that hold healthy workloads; the first is
 // the one of a scenario that names none.
@@ -94,8 +97,8 @@ func (s *scenario) lacks(b *bed) string {
 	switch {
 	case s.Node != "" && b.nodes[s.Node] == "", s.Access && len(b.nodes) == 0:
 		return "needs node access"
-	case s.Held:
-		return "its story is held back for minutes: the corpus has a dump of it"
+	case s.Held > maxHeld:
+		return "its story is held back for longer than a test waits: the corpus has a dump of it"
 	case s.Unproven != "":
 		return "not proven yet: " + s.Unproven
 	case s.Registry && len(b.nodes) == 0:
