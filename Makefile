@@ -47,6 +47,12 @@ check: build lint test ## build, lint and test: what a change must pass
 generate: ## write generated files anew
 	go generate ./...
 
+# The kernel programs are compiled by clang 14 with the headers of libbpf 1.1
+# (Debian 12: clang, llvm, libbpf-dev); another compiler writes other objects.
+.PHONY: generate-check
+generate-check: generate ## write generated files anew and fail where they differ from what is committed
+	git diff --exit-code --stat
+
 .PHONY: vuln
 vuln: ## look for known vulnerabilities; asks vuln.go.dev, so it needs the internet
 	$(govulncheck) ./...
