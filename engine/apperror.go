@@ -111,6 +111,9 @@ var standing = []applog.Class{
 // recurs reports whether the log says the error again and again up to its end,
 // of a container that says of itself that it is well.
 func (e *Engine) recurs(ev *tapio.Event, c *tapio.ContainerState, x applog.Error, r applog.Report, said *tapio.Event) bool {
+	if c != nil && (c.State != "running" || ev.Time.Before(c.Since)) {
+		return false // of a run that ended: that it ended is what counts
+	}
 	switch {
 	case inVain(x.Class):
 		if said.Attrs[tapio.AttrPeerService] == "" {
@@ -143,7 +146,10 @@ func ahead(r applog.Report, ev *tapio.Event) time.Duration {
 // in the log of containers that are otherwise well.
 func (e *Engine) storming(inc *incident) bool {
 	for _, ev := range inc.chosen.Evidence {
-		if ev.Attrs[tapio.AttrRecurring] == "true" && e.now.Sub(ev.Seen) < stormFresh && e.graph.Exists(ev.Entity) {
+		if ev.Attrs[tapio.AttrRecurring] != "true" || e.now.Sub(ev.Seen) >= stormFresh || !e.graph.Exists(ev.Entity) {
+			continue
+		}
+		if c := e.container(ev.Entity); c == nil || !c.Since.After(ev.Seen) { // what it said before it was started anew is past
 			return true
 		}
 	}

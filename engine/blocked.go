@@ -182,6 +182,11 @@ func (e *Engine) place(s *tapio.State, ev *tapio.Event) (obstacle, bool) {
 		o.kind, o.object = tapio.KindPod, s.Entity.Name
 	case placement.ClaimMissing:
 		return e.missingClaim(s, ev, v.Object), true
+	case placement.ClaimLost:
+		o.kind, o.object, o.detail = tapio.KindPersistentVolumeClaim, v.Object, "its volume is gone"
+		if c := e.graph.State(tapio.Entity{Kind: o.kind, Namespace: s.Entity.Namespace, Name: v.Object}); c != nil && c.Claim != nil && c.Claim.Volume != "" {
+			o.detail = "its volume " + c.Claim.Volume + " is gone"
+		}
 	case placement.Unbound, placement.NoVolume:
 		return e.unbound(s, ev, o)
 	case placement.VolumeZone:

@@ -144,12 +144,15 @@ func (e *Engine) contradict(checked tapio.Entity, facts []crosscheck.Fact, at ti
 	before := e.standing[checked]
 	var now, fresh []*tapio.Event
 	for i := range facts {
-		f := &facts[i]
+		f, at := &facts[i], at
 		if j := slices.IndexFunc(before, func(ev *tapio.Event) bool {
 			return ev.Type == f.Type && ev.Entity == f.Entity && ev.Reason == f.Reason && ev.Message == f.Message
 		}); j >= 0 {
-			now = append(now, before[j])
-			continue
+			if before[j].Attrs[tapio.AttrSaid] == f.Attrs[tapio.AttrSaid] {
+				now = append(now, before[j])
+				continue
+			}
+			at = e.now // it is surer now: a log has named it since
 		}
 		ev := &tapio.Event{
 			Time: at, Seen: e.now, Source: tapio.SourceKubernetes, Type: f.Type, Severity: f.Severity, Entity: f.Entity,

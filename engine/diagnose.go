@@ -168,8 +168,26 @@ func (e *Engine) overtaken(f *diagnosis.Finding, all []*diagnosis.Finding, again
 		return false
 	}
 	return slices.ContainsFunc(all, func(g *diagnosis.Finding) bool {
-		return g != f && against[g] == "" && !g.Template.IsSymptom() && g.Last.After(f.Last) && !e.passed(g)
+		return g != f && against[g] == "" && !g.Template.IsSymptom() && e.matchesSince(g, f.Last)
 	})
+}
+
+// matchesSince reports whether what the finding saw after the given time, and
+// is still so, would be enough by itself: one crash right after a mend is no
+// other cause.
+func (e *Engine) matchesSince(f *diagnosis.Finding, since time.Time) bool {
+	seen := map[tapio.EventType]int{}
+	for _, ev := range f.Evidence {
+		if f.Asked(ev) && ev.Time.After(since) && e.holds(ev) {
+			seen[ev.Type] += e.weight(ev)
+		}
+	}
+	for typ, n := range seen {
+		if min, asked := f.Template.Requires(typ); asked && n >= min {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyListed reports whether all that the finding must see was found in a

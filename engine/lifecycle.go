@@ -58,7 +58,9 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	}
 	if !e.failing(inc, false) {
 		if at.Sub(inc.lastBad) >= e.quiet(inc) && !e.graph.Unfinished(inc.subject) {
-			e.matcher.Drop(inc.subject)
+			for _, f := range inc.findings {
+				e.matcher.DropFinding(f)
+			}
 			return nil, false
 		}
 		return nil, true

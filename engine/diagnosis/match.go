@@ -123,6 +123,10 @@ func (m *Matcher) Drop(subject tapio.Entity) {
 	}
 }
 
+// DropFinding forgets what made up one finding: what else was begun on its
+// subject goes on, such as the count of the crashes of a loop.
+func (m *Matcher) DropFinding(f *Finding) { delete(m.matches, key{f.Template.ID, f.Subject}) }
+
 func (x *match) add(r *reference, ev *tapio.Event, weight int, subject tapio.Entity) {
 	list := x.seen[r.pattern.index]
 	count := weight

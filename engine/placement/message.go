@@ -30,6 +30,7 @@ var phrases = []struct {
 	{VolumeZone, regexp.MustCompile(`(\d+) node\(s\) (?:had volume node affinity conflict|had no available volume zone)`)},
 	{NoVolume, regexp.MustCompile(`(\d+) node\(s\) (?:didn't find available persistent volumes to bind|did not have enough free storage)`)},
 	{Unbound, regexp.MustCompile(`()(?:unbound (?:immediate )?PersistentVolumeClaims)`)},
+	{ClaimLost, regexp.MustCompile(`()persistentvolumeclaim "([^"]+)" bound to non-existent persistentvolume`)},
 	{ClaimMissing, regexp.MustCompile(`()persistentvolumeclaim "([^"]+)" not found`)},
 	{Gated, regexp.MustCompile(`()(?:non-empty scheduling gates|waiting for scheduling gates)`)},
 }

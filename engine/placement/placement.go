@@ -37,6 +37,7 @@ const (
 	NoVolume     Obstacle = "NoVolume"     // no volume to bind on the nodes
 	Unbound      Obstacle = "Unbound"      // a claim that must be bound first
 	ClaimMissing Obstacle = "ClaimMissing" // a claim that does not exist
+	ClaimLost    Obstacle = "ClaimLost"    // a claim whose volume does not exist any more
 	Gated        Obstacle = "Gated"
 )
 
@@ -44,7 +45,7 @@ const (
 // node: what is out of order comes before what is short, and what is short
 // before what somebody meant to be so, such as a selector or a dedicated node.
 var preference = []Obstacle{
-	Gated, ClaimMissing, Unbound, Cordoned, VolumeZone, NoVolume, CPU, Memory, Resource, PodCount,
+	Gated, ClaimLost, ClaimMissing, Unbound, Cordoned, VolumeZone, NoVolume, CPU, Memory, Resource, PodCount,
 	HostPort, PodAffinity, Spread, Taint, NodeAffinity,
 }
 
@@ -60,7 +61,7 @@ type Verdict struct {
 	Nodes    []string // that would take the pod if the obstacle were lifted, or that it keeps away
 	Resource string   // what is short
 	Taint    string   // the taint that is not tolerated
-	Object   string   // of ClaimMissing: the claim
+	Object   string   // of ClaimMissing and ClaimLost: the claim
 	Detail   string   // what was compared, as the end of a sentence; may be empty
 	// Proven says that the scheduler named this obstacle alone, or that the
 	// filters show that it alone is in the way.
@@ -75,7 +76,7 @@ func Judge(pod *tapio.State, message string, nodes []Node, volumes []*tapio.Stat
 	if pod.Pod.Placement != nil && len(pod.Pod.Placement.Gates) > 0 {
 		return Verdict{Obstacle: Gated, Detail: "it waits for " + and(pod.Pod.Placement.Gates), Proven: true}, true
 	}
-	for _, o := range []Obstacle{ClaimMissing, Unbound} { // found before any node is looked at
+	for _, o := range []Obstacle{ClaimLost, ClaimMissing, Unbound} { // found before any node is looked at
 		if s, ok := said[o]; ok {
 			return Verdict{Obstacle: o, Object: s.what, Proven: true}, true
 		}

@@ -82,6 +82,7 @@ func TestJudge(t *testing.T) {
 		{"finished pods take no room", pod(cpu("3")), "", []Node{with(node("n1", cordoned), &tapio.State{Pod: &tapio.PodState{Phase: "Succeeded", Requests: tapio.Resources{CPU: "4"}}})}, Cordoned, "n1", ""},
 		{"no nodes known", pod(), "0/3 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 node(s) didn't have free ports for the requested pod ports.", nil, HostPort, "", ""},
 		{"old words", pod(), "0/1 nodes are available: 1 node(s) had taint {a: b}, that the pod didn't tolerate.", nil, Taint, "", ""},
+		{"lost claim", pod(), `0/5 nodes are available: persistentvolumeclaim "data" bound to non-existent persistentvolume "pv-1". not found`, []Node{node("n1")}, ClaimLost, "", ""},
 		{"claim", pod(), `0/1 nodes are available: persistentvolumeclaim "data" not found. preemption: 0/1 nodes are available: 1 Insufficient cpu`, []Node{node("n1")}, ClaimMissing, "", ""},
 	}
 	for _, test := range tests {
