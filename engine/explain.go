@@ -86,7 +86,7 @@ func (e *Engine) onNode(parent *incident, ev *tapio.Event) bool {
 	node := parent.subject
 	switch {
 	case ev.Type == tapio.PodUnschedulable, ev.Type == tapio.PodBlocked:
-		return parent.affected[e.graph.Workload(ev.Entity)]
+		return parent.affected[e.graph.Workload(ev.Entity)] || ev.Attrs[tapio.AttrKind] == string(tapio.KindNode) && ev.Attrs[tapio.AttrObject] == node.Name
 	case ev.Entity.Kind == tapio.KindPod:
 		return e.graph.Node(ev.Entity) == node || ev.Attrs[tapio.AttrNode] == node.Name
 	case ev.Entity.Kind == tapio.KindService:
