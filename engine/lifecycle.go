@@ -263,6 +263,13 @@ func (e *Engine) measure(inc *incident) {
 	s.WorstDown, s.WorstSvcDown = inc.scope.WorstDown, inc.scope.WorstSvcDown
 	services := map[tapio.Entity]bool{}
 	for entity := range inc.affected {
+		// A pod that was heard of before it was seen has its workload by now.
+		if w := e.graph.Workload(entity); entity.Kind == tapio.KindPod && w != entity {
+			delete(inc.affected, entity)
+			inc.affected[w] = true
+		}
+	}
+	for entity := range inc.affected {
 		switch {
 		case entity.Kind == tapio.KindNode:
 			if entity == inc.subject {
