@@ -82,8 +82,8 @@ const (
 	ImageNearMatch     EventType = "image.near_match"          // an image that can't be pulled differs by a letter or two from one in use: AttrNearest
 	LimitTiny          EventType = "container.limit_tiny"      // a start was killed, and the memory limit is too small for any
 	OOMRecord          EventType = "container.oom_record"      // an exit 137 within seconds of an out-of-memory kill on its node
-	MemoryPressure     EventType = "ebpf.memory.pressure"      // seed design; no collector reports it yet
-	ConnectionFailed   EventType = "network.connection.failed" // seed design; no collector reports it yet
+	MemoryPressure     EventType = "ebpf.memory.pressure"      // a node or container waits for memory: AttrStallSome, AttrStallFull, AttrMemoryLimit, AttrCharged
+	ConnectionFailed   EventType = "network.connection.failed" // of a container, Count of them: Reason such as refused, AttrPeer, AttrPort
 )
 
 // Keys of Event.Attrs. Values are text; the comment gives unit and form.

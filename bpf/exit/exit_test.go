@@ -24,7 +24,7 @@ func TestExits(t *testing.T) {
 		cmd := container.Shell(true, "exit 3")
 		_ = cmd.Run() // it ends with 3
 		x := probetest.Next(t, p.Read, func(x Exit) bool { return x.PID == cmd.Process.Pid })
-		if x.Code != 3 || x.Signal != 0 || !x.Main || x.Sender != nil || !strings.Contains(x.Place.Name, probetest.ContainerID) || x.PeakRSS == 0 {
+		if x.Code != 3 || x.Signal != 0 || !x.Main || x.Sender != nil || !strings.Contains(x.Place.Name, probetest.ContainerID()) || x.PeakRSS == 0 {
 			t.Errorf("got %+v", x)
 		}
 		if x.Time.Before(x.Started) || time.Since(x.Time) > 10*time.Second {
@@ -70,7 +70,7 @@ func TestExits(t *testing.T) {
 		if err := cmd.Run(); err != nil {
 			t.Fatal(err)
 		}
-		x := probetest.Next(t, p.Read, func(x Exit) bool { return strings.Contains(x.Place.Name, probetest.ContainerID) })
+		x := probetest.Next(t, p.Read, func(x Exit) bool { return strings.Contains(x.Place.Name, probetest.ContainerID()) })
 		if x.Signal != unix.SIGSEGV || x.Main || x.PID == cmd.Process.Pid {
 			t.Errorf("got %+v", x)
 		}
@@ -81,7 +81,7 @@ func TestExits(t *testing.T) {
 		if err := cmd.Run(); err != nil {
 			t.Fatal(err)
 		}
-		x := probetest.Next(t, p.Read, func(x Exit) bool { return strings.Contains(x.Place.Name, probetest.ContainerID) })
+		x := probetest.Next(t, p.Read, func(x Exit) bool { return strings.Contains(x.Place.Name, probetest.ContainerID()) })
 		if x.PID != cmd.Process.Pid {
 			t.Errorf("told: %+v", x)
 		}

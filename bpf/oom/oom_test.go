@@ -39,7 +39,7 @@ func TestLimits(t *testing.T) {
 				t.Fatalf("it was not killed: %s", out)
 			}
 			k := probetest.Next(t, p.Read, func(k Kill) bool { return k.PID == cmd.Process.Pid })
-			if !strings.Contains(k.Place.Name, probetest.ContainerID) || !strings.Contains(k.Place.Parent, "pod0f8ad1a2") || k.Place.Cgroup != container.Inode(t) {
+			if !strings.Contains(k.Place.Name, probetest.ContainerID()) || !strings.Contains(k.Place.Parent, "pod0f8ad1a2") || k.Place.Cgroup != container.Inode(t) {
 				t.Errorf("place %+v", k.Place)
 			}
 			if k.Level != tt.level || k.Limit != tt.limit || k.Usage > k.Limit || k.Usage < k.Limit-slackBytes {

@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// Names of the cgroups that Pod makes, as containerd makes them by systemd's
-// driver.
-const (
-	PodUID      = "0f8ad1a2-7c1b-4b8e-9d7e-52e1c9a0b001"
-	ContainerID = "4f1c0de5aa00bb11cc22dd33ee44ff5500112233445566778899aabbccddeeff"
-	podSlice    = "kubepods-burstable-pod0f8ad1a2_7c1b_4b8e_9d7e_52e1c9a0b001.slice"
-	scope       = "cri-containerd-" + ContainerID + ".scope"
-)
+// PodUID returns the UID of the pod whose cgroup Pod makes: one for each
+// process, since the tests of several packages run at once.
+func PodUID() string { return fmt.Sprintf("0f8ad1a2-7c1b-4b8e-9d7e-%012x", os.Getpid()) }
+
+// ContainerID returns the ID of the container in it.
+func ContainerID() string {
+	return fmt.Sprintf("4f1c0de5aa00bb11cc22dd33ee44ff55%032x", os.Getpid())
+}
 
 // Root skips the test where it may not load kernel programs, and says what it
 // would need. Under CI=true it fails instead.
@@ -71,8 +71,8 @@ type Cgroup struct {
 	v2   bool
 }
 
-// Pod makes a cgroup of a pod with one container, and removes both at the end
-// of the test. Where the memory controller can't be used the test is skipped.
+// Pod makes a cgroup of a pod with one container, named as containerd names
+// them by systemd's driver, and removes both at the end of the test. Where the memory controller can't be used the test is skipped.
 func Pod(t testing.TB) (pod, container Cgroup) {
 	t.Helper()
 	v2 := false
@@ -81,6 +81,8 @@ func Pod(t testing.TB) (pod, container Cgroup) {
 		root, v2 = "/sys/fs/cgroup", true
 	}
 	name := fmt.Sprintf("tapio-test-%d", os.Getpid())
+	podSlice := "kubepods-burstable-pod" + strings.ReplaceAll(PodUID(), "-", "_") + ".slice"
+	scope := "cri-containerd-" + ContainerID() + ".scope"
 	path := root
 	for _, part := range []string{name, podSlice, scope} {
 		if v2 {

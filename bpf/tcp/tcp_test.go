@@ -52,7 +52,7 @@ func TestFailures(t *testing.T) {
 		if f.Outcome != Failed || f.Error != unix.ECONNREFUSED || f.Count != 3 || f.Server || f.Remote.Addr() != netip.MustParseAddr("127.0.0.1") || f.Remote.Port() != port {
 			t.Errorf("got %+v", f)
 		}
-		if !strings.Contains(f.Place.Name, probetest.ContainerID) || f.Place.Cgroup != container.Inode(t) {
+		if !strings.Contains(f.Place.Name, probetest.ContainerID()) || f.Place.Cgroup != container.Inode(t) {
 			t.Errorf("place %+v", f.Place)
 		}
 	})

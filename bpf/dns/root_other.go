@@ -1,0 +1,5 @@
+//go:build !linux
+
+package dns
+
+func isCgroup2(string) bool { return false }
