@@ -26,8 +26,8 @@ demo: ## play a recorded incident into a workspace page on this machine
 	go run ./cmd/tapio demo
 
 .PHONY: build
-build: ## compile bin/tapio
-	go build -trimpath -o bin/ ./cmd/tapio
+build: ## compile bin/tapio and bin/tapio-agent
+	go build -trimpath -o bin/ ./cmd/tapio ./cmd/tapio-agent
 
 .PHONY: test
 test: ## run the tests; they need no root, no cluster, no Slack

@@ -162,14 +162,19 @@ func (e *Event) Int(attr string) int {
 }
 
 // SetID derives the event's ID from what makes the fact one fact: type,
-// entity, time to the microsecond, reason, message and count, and, for an exit
-// or a rollout, the container ID or revision in place of the message. Seen and
-// Listed don't count.
+// entity, time to the microsecond, reason, message and count, and, for an exit,
+// a rollout or what a container runtime reports, the container ID, revision or
+// sandbox ID in place of the message. Seen and Listed don't count.
 func (e *Event) SetID() {
 	h := sha256.New()
 	switch e.Type {
 	case ContainerExit:
 		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d", e.Type, e.Entity, e.Attrs[AttrContainerID], e.Time.UnixMicro())
+	case CRIContainerCreated, CRIContainerStarted, CRIContainerStopped, CRIContainerFailed, CRIContainerRemoved, CRIResourceLimitHit:
+		// Each happens once in the life of a container, whoever notices it and when.
+		fmt.Fprintf(h, "%s\x00%s\x00%s", e.Type, e.Entity, e.Attrs[AttrContainerID])
+	case CRISandboxCreated, CRISandboxRemoved:
+		fmt.Fprintf(h, "%s\x00%s\x00%s", e.Type, e.Entity, e.Attrs[AttrSandboxID])
 	case WorkloadRollout:
 		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s", e.Type, e.Entity, e.Attrs[AttrUID], e.Attrs[AttrRevision])
 	default:

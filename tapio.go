@@ -178,6 +178,7 @@ const (
 	SourceCRI          Source = "cri"
 	SourceEBPF         Source = "ebpf"
 	SourceControlPlane Source = "control-plane"
+	SourceAgent        Source = "agent" // the agent of a node, about the node itself
 )
 
 // Duration is a time.Duration that YAML and JSON write as "10m0s".

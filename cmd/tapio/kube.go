@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/yairfalse/tapio/cmd/tapio/config"
 	"github.com/yairfalse/tapio/collectors/kubernetes"
+	"github.com/yairfalse/tapio/collectors/relay"
+	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -72,6 +74,27 @@ func newCollector(ctx context.Context, c cluster, log *slog.Logger, metrics prom
 		return nil, err
 	}
 	return collector, nil
+}
+
+// newRelay makes the end of the relay that agents of nodes reach, or nil where
+// the config has none.
+func newRelay(o runOptions, metrics prometheus.Registerer) (*relay.Server, error) {
+	r := o.config.Relay
+	if r.Listen == "" {
+		return nil, nil
+	}
+	config, err := o.cluster.config()
+	if err != nil {
+		return nil, err
+	}
+	reviews, err := authenticationclient.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for token reviews: %w", err)
+	}
+	return relay.NewServer(relay.ServerOptions{
+		Listen: r.Listen, CertFile: r.CertFile, KeyFile: r.KeyFile, Reviews: reviews.TokenReviews(),
+		Agents: r.Agents, Quota: r.Quota, Log: o.log, Registerer: metrics,
+	})
 }
 
 // clusterName is the one of the config, else of the kubeconfig.

@@ -15,6 +15,8 @@ import (
 	"github.com/yairfalse/tapio/cmd/tapio/loop"
 	"github.com/yairfalse/tapio/cmd/tapio/recording"
 	"github.com/yairfalse/tapio/collectors/kubernetes"
+	"github.com/yairfalse/tapio/collectors/relay"
+	"golang.org/x/sync/errgroup"
 )
 
 type recordOptions struct {
@@ -103,21 +105,28 @@ func record(ctx context.Context, o recordOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	startWatch(parts, collector, loop)
+	startWatch(parts, collector, nil, loop)
 	fmt.Fprintf(o.out, "Recording to %s. Stop with Ctrl-C.\n", o.file)
 	return wait(ctx, parts)
 }
 
-// startWatch starts the loop and the collector that feeds it.
-func startWatch(parts *lifecycle.Parts, collector *kubernetes.Collector, loop *loop.Loop) {
-	// The collector's own queue is the bounded one. This channel only spares
-	// the two goroutines a switch for each observation. It keeps their order;
-	// the collector closes it, after which the loop drains it and ends.
+// startWatch starts the loop and what feeds it: the collector and, where there
+// is one, the relay.
+func startWatch(parts *lifecycle.Parts, collector *kubernetes.Collector, agents *relay.Server, loop *loop.Loop) {
+	// The collector's own queue is the bounded one, and agents keep what is not
+	// taken. This channel only spares the goroutines a switch for each
+	// observation. It keeps the order of each; it is closed once both have
+	// ended, after which the loop drains it and ends.
 	in := make(chan tapio.Observation, 1024)
 	parts.Run("engine", func(ctx context.Context) error { return loop.Run(ctx, in) })
 	parts.Run("collector", func(ctx context.Context) error {
 		defer close(in)
-		return collector.Run(ctx, in)
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return collector.Run(ctx, in) })
+		if agents != nil {
+			group.Go(func() error { return agents.Run(ctx, in) })
+		}
+		return group.Wait()
 	})
 }
 

@@ -161,6 +161,11 @@ func run(ctx context.Context, o runOptions) (err error) {
 		}
 	})
 
+	agents, err := newRelay(o, registry)
+	if err != nil {
+		return err
+	}
+
 	h, err := recall(ctx, journal, header(o.config, clusterName(o.config, o.cluster)))
 	if err != nil {
 		return err
@@ -194,7 +199,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	front.serve(handler)
-	startWatch(parts, collector, loop)
+	startWatch(parts, collector, agents, loop)
 	parts.Run("first listing", func(ctx context.Context) error { return noteListing(ctx, collector.Synced(), journal) })
 
 	o.log.Info("watching", "cluster", h.Cluster, "api", "http://"+l.Addr().String(), "open_stories", countOpen(h.Restored), "templates", len(templates))

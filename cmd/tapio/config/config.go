@@ -40,6 +40,7 @@ type Config struct {
 	Listen  string `json:"listen"` // host:port
 	Store   Store  `json:"store"`
 	Engine  Engine `json:"engine"`
+	Relay   Relay  `json:"relay"`
 	Slack   Slack  `json:"slack"`
 	OnCall  OnCall `json:"oncall"`
 }
@@ -55,6 +56,15 @@ type Engine struct {
 	Quiet     tapio.Duration `json:"quiet"`
 	Reopen    tapio.Duration `json:"reopen"`
 	Templates []string       `json:"templates"` // paths of YAML files
+}
+
+// Relay says where the agents of nodes are heard, and which are.
+type Relay struct {
+	Listen   string   `json:"listen"` // host:port; empty hears no agents
+	CertFile string   `json:"cert_file"`
+	KeyFile  string   `json:"key_file"`
+	Agents   []string `json:"agents"` // service accounts: namespace/name
+	Quota    int      `json:"quota"`  // observations a second of one node
 }
 
 // Slack says how to reach Slack and where stories are told.
@@ -202,6 +212,7 @@ func (c *Config) problems() []problem {
 			add(fmt.Sprintf("engine.templates[%d]", i), "is empty; name a file")
 		}
 	}
+	out = append(out, c.Relay.problems()...)
 	s := &c.Slack
 	for _, e := range []struct{ field, value string }{
 		{"slack.bot_token_env", s.BotTokenEnv},
