@@ -10,6 +10,7 @@ import (
 )
 
 func TestTells(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e := w.start()
 	a := w.agent("node-1", goodToken, t.TempDir(), 0)
@@ -28,6 +29,7 @@ func TestTells(t *testing.T) {
 
 // TestLinkCut cuts the link again and again while the agent tells.
 func TestLinkCut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e := w.start()
 	a := w.agent("node-1", goodToken, t.TempDir(), 0)
@@ -54,6 +56,7 @@ func TestLinkCut(t *testing.T) {
 // TestEngineKilled ends one run of the engine and starts another: that one is
 // told again what is recent, once, in order, and the rest.
 func TestEngineKilled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	one := w.start()
 	a := w.agent("node-1", goodToken, t.TempDir(), 0)
@@ -77,6 +80,7 @@ func TestEngineKilled(t *testing.T) {
 // TestAgentKilled ends an agent while the engine is away: the next one tells
 // what was left, and what it finds again is not told twice.
 func TestAgentKilled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := t.TempDir()
 	w.link.set(true)
@@ -100,6 +104,7 @@ func TestAgentKilled(t *testing.T) {
 
 // TestFullBuffer tells more than fits while the link is cut.
 func TestFullBuffer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e := w.start()
 	w.link.set(true)
@@ -124,6 +129,7 @@ func TestFullBuffer(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ node, token, want string }{
 		"wrong token":     {"node-1", "nonsense", "audience"},
 		"other account":   {"node-1", "shop:default@node-1", "relay.agents"},
@@ -146,6 +152,7 @@ func TestRefused(t *testing.T) {
 
 // TestExpired has an expired certificate, and renews it while both run.
 func TestExpired(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.certificate(time.Now().Add(-time.Hour))
 	e := w.start()
@@ -189,6 +196,7 @@ func TestFlood(t *testing.T) {
 
 // TestForged has an agent tell what it may not.
 func TestForged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e := w.start()
 	a := w.agent("node-1", goodToken, t.TempDir(), 0)
@@ -217,10 +225,10 @@ func TestForged(t *testing.T) {
 // TestSilence ends an agent: the engine is told when its last word was, and
 // that it is back.
 func TestSilence(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	t.Parallel()
 	w := newWorld(t)
 	e := w.start()
 	dir := t.TempDir()
