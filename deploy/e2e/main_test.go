@@ -26,6 +26,7 @@ type options struct {
 	keep       bool
 	atOnce     int
 	corpus     string
+	variant    string // of the corpus that is recorded; empty for all
 }
 
 // bed is where the tests run: the cluster and the program under test.
@@ -52,6 +53,7 @@ func TestMain(m *testing.M) {
 	flag.StringVar(&o.out, "out", "../../out", "folder for reports, recordings and logs")
 	flag.BoolVar(&o.keep, "keep", false, "leave the test cluster up, and use the one that was left up")
 	flag.IntVar(&o.atOnce, "at-once", 16, "how many scenarios are played at once")
+	flag.StringVar(&o.variant, "variant", "", "the one variant that TestCorpus records; without it, all, and the healthy cases")
 	flag.StringVar(&o.corpus, "corpus", "", "folder that TestCorpus writes labelled cases to; without it, it does nothing")
 	flag.Parse()
 	// The scenarios wait for the cluster more than they work, and say

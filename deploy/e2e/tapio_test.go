@@ -208,7 +208,7 @@ func (i *instance) printed() string {
 
 // get asks its HTTP API; status 0 means that nobody answered.
 func (i *instance) get(path string) (status int, body string) {
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: 20 * time.Second}
 	resp, err := client.Get(i.api + path)
 	if err != nil {
 		return 0, err.Error()
@@ -224,14 +224,23 @@ func (i *instance) get(path string) (status int, body string) {
 // stories asks for all its stories.
 func (i *instance) stories() []tapio.Story {
 	i.t.Helper()
+	all, err := i.list("")
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return all
+}
+
+// list asks for the stories that a query selects.
+func (i *instance) list(query string) ([]tapio.Story, error) {
 	var answer struct {
 		Stories []tapio.Story `json:"stories"`
 	}
-	status, body := i.get("/api/v1/stories?limit=1000")
+	status, body := i.get("/api/v1/stories?limit=1000&" + query)
 	if err := json.Unmarshal([]byte(body), &answer); status != http.StatusOK || err != nil {
-		i.t.Fatalf("GET /api/v1/stories answers %d %.300s, %v", status, body, err)
+		return nil, fmt.Errorf("GET /api/v1/stories answers %d %.300s, %v", status, body, err)
 	}
-	return answer.Stories
+	return answer.Stories, nil
 }
 
 // story asks for one story.
