@@ -299,10 +299,14 @@ type WantKind string
 // of type [ContainerLog].
 const WantLog WantKind = "log"
 
+// WantConfig asks for the values of a ConfigMap that a failing container takes
+// its settings from. The answer is its state, with [State.Config].
+const WantConfig WantKind = "config"
+
 // Want is a question that the engine has for a collector. It is optional: a
 // collector answers within its bounds or not at all.
 type Want struct {
 	Kind     WantKind `json:"kind"`
-	Entity   Entity   `json:"entity"`             // a pod with its container
+	Entity   Entity   `json:"entity"`             // a pod with its container, or a ConfigMap
 	Previous bool     `json:"previous,omitempty"` // of the run before the present one
 }

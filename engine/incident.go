@@ -32,6 +32,7 @@ type incident struct {
 	news     []tapio.News
 	trigger  *tapio.Trigger
 	asked    map[string]bool // runs whose log was asked for
+	configs  map[string]bool // ConfigMaps whose values were asked for
 
 	onset     time.Time // event time of the first symptom
 	found     time.Time // engine time of the first finding
@@ -155,6 +156,7 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 			counted:  map[string]bool{},
 			series:   map[string]int{},
 			asked:    map[string]bool{},
+			configs:  map[string]bool{},
 			onset:    f.First,
 			found:    e.now,
 			lastBad:  e.now,

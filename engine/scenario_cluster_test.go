@@ -26,6 +26,11 @@ func clusterState(s *tapio.State, what string, o options) bool {
 		if sel, ok := o["selector"]; ok {
 			s.Claim.Selector = &tapio.LabelSelector{Labels: labels(sel)}
 		}
+	case "configmap":
+		s.Entity.Kind = tapio.KindConfigMap
+		if o["values"] != "" {
+			s.Config = &tapio.ConfigState{Values: labels(o["values"])}
+		}
 	case "volume":
 		s.Entity.Kind = tapio.KindPersistentVolume
 		s.Volume = &tapio.VolumeState{Phase: o.get("phase", "Available"), Capacity: o["size"], Class: o["class"], Modes: words("modes")}

@@ -4,8 +4,9 @@ import (
 	"github.com/yairfalse/tapio"
 )
 
-// maxAsked bounds the logs that one incident asks for: reads go through the
-// API server, and what three pods of a workload say the fourth says too.
+// maxAsked bounds the logs, and the ConfigMaps, that one incident asks for:
+// reads go through the API server, and what three pods of a workload say the
+// fourth says too.
 const maxAsked = 6
 
 // askForLogs wants the last lines of the containers that an event shows to be
@@ -54,4 +55,21 @@ func (e *Engine) askForLog(inc *incident, id string, container tapio.Entity, pre
 	}
 	inc.asked[id] = true
 	e.wants = append(e.wants, tapio.Want{Kind: tapio.WantLog, Entity: container, Previous: previous})
+	e.askForConfig(inc, container)
+}
+
+// askForConfig wants the values of the ConfigMaps that a container takes its
+// settings from, once for each pod: who mends one makes new pods.
+func (e *Engine) askForConfig(inc *incident, container tapio.Entity) {
+	for _, s := range e.settings(container) {
+		if s.from.Kind != tapio.KindConfigMap {
+			continue
+		}
+		from := s.from
+		from.Namespace = container.Namespace
+		if id := "values of " + from.Name + " for " + container.Name; !inc.configs[id] && len(inc.configs) < maxAsked && e.graph.Exists(from) {
+			inc.configs[id] = true
+			e.wants = append(e.wants, tapio.Want{Kind: tapio.WantConfig, Entity: from})
+		}
+	}
 }

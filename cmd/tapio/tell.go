@@ -142,7 +142,7 @@ func tellLive(ctx context.Context, o tellOptions, e *engine.Engine, saw *looked)
 		select {
 		case obs := <-in:
 			saw.count(&obs)
-			if obs.Event != nil && obs.Event.Type == tapio.ContainerLog {
+			if obs.Event != nil && obs.Event.Type == tapio.ContainerLog || obs.State != nil && obs.State.Config != nil {
 				answered++
 			}
 			_, wants := e.Observe(&obs)

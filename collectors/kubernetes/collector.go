@@ -1,8 +1,9 @@
 // Package kubernetes is the live collector of the Kubernetes API: it lists and
 // watches what the topology and the causes need and reports it as
 // [tapio.Observation] values in one ordered stream. It reads and never writes,
-// reads no Secret, and of ConfigMaps only the metadata. What an object means
-// is read by the package facts; nothing is judged here.
+// reads no Secret, and of ConfigMaps only the metadata, unless the engine wants
+// the values of one. What an object means is read by the package facts; nothing
+// is judged here.
 //
 // # First listing
 //
@@ -126,7 +127,7 @@ type Collector struct {
 	config     *rest.Config
 	http       *http.Client
 	core       *rest.RESTClient
-	pods       coreclient.PodsGetter
+	reads      coreclient.CoreV1Interface // logs, and values of ConfigMaps
 	reviews    authorizationclient.SelfSubjectAccessReviewInterface
 	metadata   metadata.Interface
 	metrics    *metrics
@@ -194,7 +195,7 @@ func New(o Options) (*Collector, error) {
 	if c.core, err = c.client(corev1.SchemeGroupVersion, "/api"); err != nil {
 		return nil, err
 	}
-	c.pods = coreclient.New(c.core)
+	c.reads = coreclient.New(c.core)
 	authorization, err := authorizationclient.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for access reviews: %w", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/yairfalse/tapio"
+	"github.com/yairfalse/tapio/collectors/kubernetes/facts"
 	"github.com/yairfalse/tapio/collectors/kubernetes/redact"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -53,18 +54,21 @@ func (a asked) again(want tapio.Want, at time.Time) bool {
 }
 
 // Answer takes a want and returns at once. The answer, if there is one, is an
-// event among the observations. Ctx bounds the whole life of the want, its time
-// in the queue included. Wants other than for a container's log, repeated
-// ones, and those for which there is no room are counted and not answered.
+// event or a state among the observations. Ctx bounds the whole life of the want,
+// its time in the queue included. Wants other than for a container's log or a
+// ConfigMap, repeated ones, and those for which there is no room are counted and
+// not answered.
 func (c *Collector) Answer(ctx context.Context, want tapio.Want) {
 	e := want.Entity
-	if want.Kind != tapio.WantLog || e.Kind != tapio.KindPod || e.Namespace == "" || e.Name == "" || e.Container == "" {
+	isLog := want.Kind == tapio.WantLog && e.Kind == tapio.KindPod && e.Container != ""
+	isConfig := want.Kind == tapio.WantConfig && e.Kind == tapio.KindConfigMap
+	if !isLog && !isConfig || e.Namespace == "" || e.Name == "" {
 		c.metrics.want("unknown")
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.logs[e.Namespace] && !c.logs[metav1.NamespaceAll] {
+	if isLog && !c.logs[e.Namespace] && !c.logs[metav1.NamespaceAll] {
 		c.metrics.want("denied")
 		return
 	}
@@ -92,21 +96,41 @@ func (c *Collector) answer(ctx context.Context) {
 			}
 			read, cancel := context.WithTimeout(w.ctx, logTimeout)
 			stop := context.AfterFunc(ctx, cancel)
-			event, err := c.readLog(read, w.want)
+			answers, err := c.read(read, w.want)
 			stop()
 			cancel()
 			switch {
+			case apierrors.IsForbidden(err):
+				c.metrics.want("denied")
 			case err != nil:
 				c.metrics.want("failed")
-				c.log.Debug("no log", "container", w.want.Entity.String(), "previous", w.want.Previous, "error", err)
-			case event == nil:
+				c.log.Debug("no answer", "want", string(w.want.Kind), "of", w.want.Entity.String(), "previous", w.want.Previous, "error", err)
+			case len(answers) == 0:
 				c.metrics.want("empty")
 			default:
 				c.metrics.want("answered")
-				c.queue.put(tapio.Observation{Event: event})
+			}
+			for _, o := range answers {
+				c.queue.put(o)
 			}
 		}
 	}
+}
+
+// read answers one want; no answer is none.
+func (c *Collector) read(ctx context.Context, want tapio.Want) ([]tapio.Observation, error) {
+	if want.Kind == tapio.WantConfig {
+		m, err := c.reads.ConfigMaps(want.Entity.Namespace).Get(ctx, want.Entity.Name, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("read ConfigMap: %w", err)
+		}
+		return facts.Between(nil, m, now(), false, nil), nil
+	}
+	event, err := c.readLog(ctx, want)
+	if event == nil {
+		return nil, err
+	}
+	return []tapio.Observation{{Event: event}}, nil
 }
 
 // readLog reads the end of a container's log. Where the previous run is asked
@@ -173,7 +197,7 @@ func (c *Collector) tail(ctx context.Context, e tapio.Entity, previous bool) (st
 // lines reads the last lines of a log and reports whether logBytes cut them.
 func (c *Collector) lines(ctx context.Context, e tapio.Entity, previous bool, lines int64) (text string, cut bool, err error) {
 	limit := int64(logBytes)
-	stream, err := c.pods.Pods(e.Namespace).GetLogs(e.Name, &corev1.PodLogOptions{
+	stream, err := c.reads.Pods(e.Namespace).GetLogs(e.Name, &corev1.PodLogOptions{
 		Container: e.Container, Previous: previous, TailLines: &lines, LimitBytes: &limit,
 	}).Stream(ctx)
 	if err != nil {

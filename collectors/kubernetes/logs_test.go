@@ -282,3 +282,22 @@ func TestEndAndBegin(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswerOfConfigMap(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/namespaces/shop/configmaps/web" {
+			t.Errorf("unexpected request %s", r.URL)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"web","namespace":"shop","uid":"u"},"data":{"DB_URL":"http://dbb","API_TOKEN":"hunter2hunter2"}}`)
+	}))
+	t.Cleanup(server.Close)
+	c := newCollector(t, server.URL)
+	got, err := c.read(t.Context(), tapio.Want{Kind: tapio.WantConfig, Entity: tapio.Entity{Kind: tapio.KindConfigMap, Namespace: "shop", Name: "web"}})
+	if err != nil || len(got) != 1 || got[0].State == nil || got[0].State.Config == nil {
+		t.Fatalf("got %+v, %v; want one state with values", got, err)
+	}
+	if values := got[0].State.Config.Values; values["DB_URL"] != "http://dbb" || strings.Contains(values["API_TOKEN"], "hunter2") {
+		t.Errorf("the values are %v; want the address, and no secret", values)
+	}
+}
