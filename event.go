@@ -58,6 +58,10 @@ const (
 	// ServiceSelectsNone is derived by the engine from the topology: a Service's
 	// selector takes in no pod. AttrSelector, AttrNearest.
 	ServiceSelectsNone EventType = "service.selects_none"
+	// PodStuck is derived by the engine from the topology: a pod that has its
+	// node and has not become ready in ten minutes, though nobody reports a
+	// failure. The reason says how far it got, the message in words.
+	PodStuck EventType = "pod.stuck"
 	// PodBlocked is derived by the engine from the topology: what keeps a pod from
 	// getting a node or its volumes. Reason is the obstacle, such as Cordoned or
 	// NoVolume; AttrKind and AttrObject name the object at fault, AttrDetail says

@@ -101,6 +101,9 @@ type Engine struct {
 	unchecked map[tapio.Entity]time.Time
 	standing  map[tapio.Entity][]*tapio.Event
 
+	// unstarted holds when a pod that was never ready should be.
+	unstarted map[tapio.Entity]time.Time
+
 	now        time.Time // newest time seen
 	next       time.Time // when to evaluate next
 	tidied     time.Time
@@ -179,6 +182,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		judged:    map[tapio.Entity]judged{},
 
 		unscheduled: map[tapio.Entity]*tapio.Event{},
+		unstarted:   map[tapio.Entity]time.Time{},
 		claimSaid:   map[tapio.Entity]*tapio.Event{},
 		past:        map[tapio.Entity][]pastStory{},
 		unchecked:   map[tapio.Entity]time.Time{},
@@ -219,6 +223,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.checkServices(e.now.Add(time.Hour))
 	e.checkBlocked(e.now.Add(time.Hour))
 	e.checkDrains(e.now.Add(time.Hour))
+	e.checkStarts(e.now)
 	e.crossCheck(e.now.Add(time.Hour))
 	e.checkControl(e.now, true)
 	for _, inc := range e.live {
@@ -266,7 +271,7 @@ func (e *Engine) advance(now time.Time) []tapio.Story {
 	for !e.next.After(now) {
 		at := e.next
 		e.next = at.Add(time.Second)
-		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && e.control.idle() {
+		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && len(e.unstarted) == 0 && e.control.idle() {
 			// Nothing can change until something is observed.
 			e.next = now.Truncate(time.Second).Add(time.Second)
 			break
@@ -325,6 +330,9 @@ func (e *Engine) observeState(s *tapio.State) {
 		e.noteCordon(s)
 	}
 	e.recheck(s, old)
+	if s.Entity.Kind == tapio.KindPod {
+		e.noteStart(s)
+	}
 	switch {
 	case s.Deleted:
 	case s.Service != nil && (old == nil || old.Service == nil || !equalLabels(old.Service.Selector, s.Service.Selector)):

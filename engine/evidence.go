@@ -119,7 +119,7 @@ func (e *Engine) holdsOfPod(ev *tapio.Event, p *tapio.PodState) bool {
 		return !p.Scheduled
 	case tapio.PodBlocked:
 		return !p.Scheduled || !hasStarted(p)
-	case tapio.PodNotReady:
+	case tapio.PodNotReady, tapio.PodStuck:
 		return !p.Ready
 	case tapio.ContainerWaiting:
 		return c == nil || c.State == "waiting"

@@ -15,6 +15,7 @@ func (e *Engine) evaluate(at time.Time) []tapio.Story {
 	out := e.checkServices(at)
 	out = append(out, e.checkBlocked(at)...)
 	out = append(out, e.checkDrains(at)...)
+	out = append(out, e.checkStarts(at)...)
 	out = append(out, e.crossCheck(at)...)
 	out = append(out, e.checkControl(at, false)...)
 	out = append(out, e.reconcile(false)...)

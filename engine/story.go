@@ -324,7 +324,7 @@ func (e *Engine) revive(s tapio.Story) {
 		subject: s.Subject, status: s.Status, chosen: f,
 		findings: map[string]*diagnosis.Finding{t.ID + " " + s.Subject.String(): f},
 		affected: map[tapio.Entity]bool{}, pods: map[string]bool{},
-		cited: map[string]bool{}, counted: map[string]bool{}, series: map[string]int{}, asked: map[string]bool{},
+		cited: map[string]bool{}, counted: map[string]bool{}, series: map[string]int{}, asked: map[string]bool{}, configs: map[string]bool{},
 		timeline: slices.Clone(s.Timeline), evidence: slices.Clone(s.Evidence), gaps: slices.Clone(s.Gaps),
 		trigger: s.Trigger, onset: s.Timestamp, found: s.Opened, lastBad: s.Updated,
 		opened: s.Opened, resolved: s.Resolved, emitted: s.Updated, severity: s.Severity, scope: s.Scope, announced: s.Scope,

@@ -21,6 +21,8 @@ func (e *Engine) askForLogs(inc *incident, ev *tapio.Event) {
 		if ev.Reason == "Unhealthy" && ev.Entity.Container != "" {
 			e.askForLog(inc, "now "+ev.Entity.String(), ev.Entity, false)
 		}
+	case tapio.PodStuck:
+		e.askForLog(inc, "now "+ev.Entity.String(), ev.Entity, false)
 	case tapio.PodNotReady:
 		e.askForPod(inc, ev.Entity)
 	case tapio.EndpointsRemoved:

@@ -214,6 +214,12 @@ func scenes() []scene {
 		events: []tapio.StoryEvent{ev(0, tapio.PodNotReady, pod1, "reason", "ReadinessGatesNotReady")},
 		scope:  some, pods: podNames[:1],
 	}, {
+		template: "pod-stuck", subject: checkout,
+		facts: facts(tapio.FactContainer, "wait-for-db", tapio.FactPodName, pod1.Name, tapio.FactReason, "InitRunning",
+			"detail", "init container wait-for-db runs and has not finished, and the others wait for it"),
+		events: []tapio.StoryEvent{ev(0, tapio.PodStuck, in(pod1, "wait-for-db"), "reason", "InitRunning", "message", "init container wait-for-db runs and has not finished, and the others wait for it")},
+		scope:  some, pods: podNames[:1],
+	}, {
 		template: "pods-not-created", subject: checkout,
 		facts:  facts(tapio.FactReason, "FailedCreate", tapio.FactMessage, `admission webhook "policy.example.com" denied the request: no owner label`),
 		events: []tapio.StoryEvent{ev(0, tapio.ReplicaFailure, checkout, "reason", "FailedCreate", "message", `admission webhook "policy.example.com" denied the request: no owner label`)},

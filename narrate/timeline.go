@@ -108,6 +108,8 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return rollout(e, name)
 	case tapio.WorkloadScaled:
 		return name + " was scaled" + edited(e)
+	case tapio.PodStuck:
+		return name + " has not become ready" + said
 	case tapio.WorkloadStuck:
 		return "the rollout of " + name + " made no progress within its deadline"
 	case tapio.ReplicaFailure:
