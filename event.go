@@ -81,8 +81,8 @@ const (
 	// condition's.
 	ScalerBlocked EventType = "scaler.blocked"
 	// Derived by the engine too, from what several objects show together.
-	PodUnseen          EventType = "pod.unseen"                // no scheduler has looked at a pod that waits: Reason Down or Slow, AttrComponent, AttrNode
-	WorkloadUnattended EventType = "workload.unattended"       // no controller follows the spec: Reason Down or Lag, AttrComponent, AttrNode
+	PodUnseen          EventType = "pod.unseen"                // no scheduler has looked at a pod that waits: AttrComponent, AttrNode (see also SchedulingLatency)
+	WorkloadUnattended EventType = "workload.unattended"       // no controller follows the spec: AttrComponent, AttrNode (see also ControllerLag)
 	ImageNearMatch     EventType = "image.near_match"          // an image that can't be pulled differs by a letter or two from one in use: AttrNearest
 	LimitTiny          EventType = "container.limit_tiny"      // a start was killed, and the memory limit is too small for any
 	OOMRecord          EventType = "container.oom_record"      // an exit 137 within seconds of an out-of-memory kill on its node

@@ -37,6 +37,7 @@ type State struct {
 	Config     *ConfigState     `json:"config,omitempty"`
 	Lease      *LeaseState      `json:"lease,omitempty"`
 	APIService *APIServiceState `json:"api_service,omitempty"`
+	Component  *ComponentState  `json:"component,omitempty"`
 }
 
 // PodState is what the topology knows of a pod.

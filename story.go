@@ -68,6 +68,7 @@ type Story struct {
 	RelatedServices []string `json:"related_services"`
 	WorkloadType    string   `json:"workload_type"`
 	BusinessService string   `json:"business_service"`
+	CriticalPath    bool     `json:"critical_path,omitempty"` // the whole cluster depends on what is at fault
 	Scope           Scope    `json:"scope"`
 	Owner           Owner    `json:"owner"`             // of the cause
 	Touches         []Touch  `json:"touches,omitempty"` // what else is hurt, of other owners
@@ -205,6 +206,9 @@ const (
 	NewsAbsorbed NewsKind = "absorbed" // this story is part of another: AbsorbedInto
 	NewsAbsorbs  NewsKind = "absorbs"  // another story is part of this one
 	NewsGap      NewsKind = "gap"      // something may have been missed
+	// NewsMeanwhile tells what was found once the API server could be reached
+	// again: Was is the time without it, Now what happened.
+	NewsMeanwhile NewsKind = "meanwhile"
 )
 
 // News is one change worth a reply in the thread. Was and Now are facts set by

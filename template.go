@@ -100,6 +100,7 @@ const (
 	CauseControllerManagerLag  Cause = "controller_manager.lag"
 	CauseAPIServiceUnavailable Cause = "apiservice.unavailable"
 	CauseCertExpired           Cause = "cert.expired"
+	CauseCertExpiring          Cause = "cert.expiring"
 	CauseEtcdNoLeader          Cause = "etcd.no_leader"
 	CauseEtcdLeaderChanged     Cause = "etcd.leader_changed"
 	CauseEtcdSlow              Cause = "etcd.slow"
@@ -154,7 +155,7 @@ type Template struct {
 	Rank     Rank     `json:"rank"`
 	Standing Standing `json:"standing"`
 	// Subject is the kind of thing the pattern's events are gathered on:
-	// workload, service or node.
+	// workload, service, node or component (of the control plane).
 	Subject string `json:"subject"`
 	// CauseEntity says where the object at fault is found: subject, container,
 	// component (the node that the named part of the control plane runs on, or
@@ -201,7 +202,8 @@ type Explanation struct {
 	Symptom string `json:"symptom"` // an event type
 	// Over is self (the same container or pod), node (pods on it, Services
 	// before them), selects (pods behind the Service at fault), references (pods that name the claim, ConfigMap, Secret or service account
-	// at fault), namespace or cluster (anything in it). What calls a Service
+	// at fault), component (what waits for the part of the control plane at
+	// fault), namespace or cluster (anything in it). What calls a Service
 	// that is at fault, and says so, is explained without being listed.
 	Over string `json:"over"`
 }

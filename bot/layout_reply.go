@@ -73,6 +73,8 @@ func (f *fact) label() (emoji, word string) {
 		return ":repeat:", "came back"
 	case tapio.NewsAbsorbed, tapio.NewsAbsorbs:
 		return ":link:", "same incident"
+	case tapio.NewsMeanwhile:
+		return ":hourglass:", "meanwhile"
 	case tapio.NewsGap:
 		return ":warning:", "gap"
 	case newsFlap:

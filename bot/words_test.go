@@ -59,7 +59,11 @@ func readStory(t *testing.T, s *tapio.Story) {
 	if n := utf8.RuneCountInString(s.Title); n >= maxHeadline {
 		t.Errorf("the headline has %d characters: %s", n, s.Title)
 	}
-	if !strings.Contains(s.Title, s.Subject.Name) && s.Scope.Workloads < 2 {
+	named := strings.Contains(s.Title, s.Subject.Name)
+	for _, fact := range []string{tapio.FactObject, tapio.FactDetail} { // a certificate, a webhook
+		named = named || s.Subject.Kind == tapio.KindComponent && s.Facts[fact] != "" && strings.Contains(s.Title, s.Facts[fact])
+	}
+	if !named && s.Scope.Workloads < 2 {
 		t.Errorf("the headline does not say where: %s hurts, %q", s.Subject.Name, s.Title)
 	}
 	if w := apiWords.FindString(quotation.ReplaceAllString(s.Title, "")); w != "" {

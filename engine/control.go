@@ -30,8 +30,8 @@ const (
 // The parts of the control plane that the API shows at work.
 const (
 	defaultScheduler  = "default-scheduler"
-	kubeScheduler     = "kube-scheduler"
-	controllerManager = "kube-controller-manager"
+	kubeScheduler     = tapio.ComponentScheduler
+	controllerManager = tapio.ComponentControllerManager
 	systemNamespace   = "kube-system"
 )
 
@@ -205,16 +205,16 @@ func (e *Engine) unseenFact(pod tapio.Entity, since, at time.Time) *tapio.Event 
 		component = kubeScheduler
 	}
 	lease, known := e.lease(component)
-	alive := known && at.Sub(lease.Renewed) < leaseStale
+	alive := known && at.Sub(lease.Renewed) < leaseStale && !e.isDown(component)
 	works := e.control.active[scheduler].After(since.Add(5 * time.Second))
-	reason := "Down"
+	reason, typ := "Down", tapio.PodUnseen
 	if alive || works {
-		if reason = "Slow"; waited < slowAfter {
+		if reason, typ = "Slow", tapio.SchedulingLatency; waited < slowAfter {
 			return nil
 		}
 	}
 	return &tapio.Event{
-		Time: since.Add(unseenAfter), Type: tapio.PodUnseen, Entity: pod, Reason: reason, Listed: s.Listed,
+		Time: since.Add(unseenAfter), Type: typ, Entity: pod, Reason: reason, Listed: s.Listed,
 		Message: fmt.Sprintf("no word of %s about the pod in %d s%s", component, int(waited.Seconds()), leaseWords(lease, known, at)),
 		Attrs:   e.componentAttrs(component),
 	}
@@ -226,14 +226,14 @@ func (e *Engine) unattendedFact(workload tapio.Entity, since, at time.Time) *tap
 		return nil
 	}
 	lease, known := e.lease(controllerManager)
-	waited, stale := at.Sub(since), known && at.Sub(lease.Renewed) >= leaseStale
-	reason := "Down"
+	waited, stale := at.Sub(since), known && (at.Sub(lease.Renewed) >= leaseStale || e.isDown(controllerManager))
+	reason, typ := "Down", tapio.WorkloadUnattended
 	switch {
 	case stale: // whatever is not followed now will not be
 	case waited < unattendedAfter:
 		return nil
 	case known:
-		if reason = "Lag"; waited < slowAfter {
+		if reason, typ = "Lag", tapio.ControllerLag; waited < slowAfter {
 			return nil
 		}
 	}
@@ -243,7 +243,7 @@ func (e *Engine) unattendedFact(workload tapio.Entity, since, at time.Time) *tap
 		what = fmt.Sprintf("%d pods wanted, %d asked of its ReplicaSets", s.Workload.Replicas.Desired, wanted)
 	}
 	return &tapio.Event{
-		Time: since, Type: tapio.WorkloadUnattended, Entity: workload, Reason: reason, Listed: s.Listed,
+		Time: since, Type: typ, Entity: workload, Reason: reason, Listed: s.Listed,
 		Message: what + leaseWords(lease, known, at), Attrs: e.componentAttrs(controllerManager),
 	}
 }

@@ -193,7 +193,9 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 // Observe takes in one observation and returns the revisions and the wants that
 // follow. The engine keeps what o points to: the caller must not change it.
 func (e *Engine) Observe(o *tapio.Observation) ([]tapio.Story, []tapio.Want) {
-	e.control.contact(o.Time)
+	if ofCluster(o) {
+		e.control.contact(o.Time)
+	}
 	out := e.advance(o.Time)
 	switch {
 	case o.State != nil:
@@ -201,7 +203,8 @@ func (e *Engine) Observe(o *tapio.Observation) ([]tapio.Story, []tapio.Want) {
 		e.attend(o.State)
 	case o.Event != nil:
 		e.hear(o.Event)
-		out = append(out, e.observeEvent(o.Event)...)
+		e.meanwhile(o.Event)
+		out = append(out, e.observeEvent(e.webhookNamed(o.Event))...)
 	case o.Gap != nil:
 		out = append(out, e.observeGap(*o.Gap)...)
 	}
@@ -406,7 +409,8 @@ func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
 		tapio.QuotaChanged, tapio.ServiceChanged, tapio.PolicyChanged, tapio.RouteChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
-		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete:
+		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete,
+		tapio.EtcdLeaderChanged, tapio.EtcdCompaction, tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy, tapio.WebhookAnswering:
 		return true
 	case tapio.KubernetesEvent:
 		return ev.Reason == "TriggeredScaleUp"

@@ -89,6 +89,8 @@ func (e *Engine) holds(ev *tapio.Event) bool {
 		return e.graph.Exists(ev.Entity) && s.Pod != nil && e.holdsOfPod(ev, s.Pod)
 	case tapio.KindPersistentVolumeClaim:
 		return s == nil || s.Claim == nil || s.Claim.Phase != "Bound" || ev.Type != tapio.KubernetesEvent
+	case tapio.KindComponent:
+		return s == nil || s.Component == nil || problemOf(s.Component, ev) != nil
 	case tapio.KindNode:
 		if ev.Type == tapio.NodeNotReady && ev.Listed {
 			return s == nil || s.Node == nil || s.Node.Ready != "True"

@@ -14,6 +14,14 @@ func (e *Engine) explains(parent, child *incident) bool {
 	if parent.chosen == nil || child.chosen == nil || e.moot(parent) {
 		return false
 	}
+	if parent.subject.Kind == tapio.KindComponent {
+		if !during(parent, child) {
+			return false
+		}
+		if e.governs(parent, child) {
+			return true
+		}
+	}
 	if p, c := parent.chosen, child.chosen; p.Template == c.Template && p.CauseEntity == c.CauseEntity && shared(c.CauseEntity.Kind) {
 		// One object is at fault for both: the story that began first is told.
 		return parent.onset.Before(child.onset) || parent.onset.Equal(child.onset) && parent.subject.Compare(child.subject) < 0
@@ -71,6 +79,8 @@ func (e *Engine) reaches(parent *incident, over string, ev *tapio.Event) bool {
 		return e.behind(parent, cause, ev)
 	case "references":
 		return e.refersTo(cause, ev)
+	case "component":
+		return ev.Attrs[tapio.AttrComponent] == parent.subject.Name
 	case "namespace":
 		return ev.Entity.Namespace != "" && (ev.Entity.Namespace == cause.Namespace || cause.Kind == tapio.KindNamespace && ev.Entity.Namespace == cause.Name)
 	case "cluster":

@@ -53,6 +53,8 @@ type incident struct {
 	fresh     bool // changed since the last revision
 	backlog   bool
 
+	outage *outage // of the API server, where it is about one
+
 	last         tapio.Story // the last revision; its ID once it is opened
 	absorbedInto *incident
 	absorbed     []string
@@ -72,7 +74,7 @@ func (e *Engine) find(f *diagnosis.Finding) *incident {
 			continue
 		}
 		top := e.top(inc)
-		if top == inc || top.status != tapio.StatusResolved && e.explainsFinding(top, f) {
+		if top == inc || top.status != tapio.StatusResolved && (e.explainsFinding(top, f) || partOf(top, f)) {
 			return top
 		}
 		// What absorbed it does not explain this: it begins anew.
@@ -173,10 +175,18 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 	if inc.status == tapio.StatusResolved && inc.found.Before(inc.resolved) {
 		inc.found = e.now
 	}
-	inc.findings[f.Template.ID+" "+f.Subject.String()] = f
 	inc.affected[f.Subject] = true
 	inc.lastBad = e.now
 	inc.fresh = true
+	if inc.subject.Kind == tapio.KindComponent && f.Subject != inc.subject {
+		// What stands on a part of the control plane shows its effects, and is no
+		// other cause of it.
+		for _, x := range f.Evidence {
+			e.record(inc, x, tapio.RoleEffect)
+		}
+		return
+	}
+	inc.findings[f.Template.ID+" "+f.Subject.String()] = f
 	for _, x := range e.recent[ev.Entity.Object()] {
 		if x.Reason == "TriggeredScaleUp" { // the autoscaler was at work before the incident was known
 			inc.patience = maxTime(inc.patience, x.Seen.Add(scaleUpPatience))

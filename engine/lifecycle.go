@@ -68,6 +68,9 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	}
 	e.measure(inc)
 	hold := time.Duration(inc.chosen.Template.Hold)
+	if e.blindTo(inc) {
+		inc.found = at // held back anew once it can be seen
+	}
 	if e.stuckJob(inc) {
 		hold = max(hold, jobPatience)
 	}
@@ -122,6 +125,8 @@ func (e *Engine) watch(inc *incident, at time.Time) []tapio.Story {
 		inc.lastBad = maxTime(inc.lastBad, at)
 	case e.restoring(inc, at):
 		// Not everything has been listed again since the restart.
+	case e.blindTo(inc):
+		inc.well = time.Time{} // nothing can be seen of it now
 	case inc.well.IsZero():
 		inc.well = at
 	case at.Sub(inc.well) >= e.quiet(inc) && at.Sub(e.lastFailure(inc)) >= e.quiet(inc):
@@ -159,6 +164,7 @@ func (e *Engine) resolve(inc *incident, at time.Time) tapio.Story {
 	inc.resolved = inc.well
 	inc.scope.PodsWanted = max(inc.scope.PodsWanted, inc.wanted) // "at worst 3 of 4", also where fewer are wanted now
 	e.gather(inc)
+	e.tellMeanwhile(inc)
 	inc.addNews(tapio.News{Kind: tapio.NewsResolved, Time: inc.well, Was: downText(inc.worst()), Now: downText(inc.scope)})
 	e.past[inc.subject] = append(e.past[inc.subject], pastStory{inc.last.ID, inc.chosen.Template.Cause, at})
 	if n := len(e.past[inc.subject]); n > 10 {
@@ -272,6 +278,7 @@ func (e *Engine) measure(inc *incident) {
 	}
 	for entity := range inc.affected {
 		switch {
+		case entity.Kind == tapio.KindComponent:
 		case entity.Kind == tapio.KindNode:
 			if entity == inc.subject {
 				h := e.graph.Health(entity)

@@ -19,6 +19,14 @@ func clusterState(s *tapio.State, what string, o options) bool {
 		return strings.Split(o[key], ",")
 	}
 	switch what {
+	case "component":
+		s.Entity.Kind = tapio.KindComponent
+		s.Component = &tapio.ComponentState{Status: "healthy"}
+		for _, p := range words("problems") {
+			s.Component.Status = "unhealthy"
+			f := strings.Split(p+"::", ":")
+			s.Component.Problems = append(s.Component.Problems, tapio.ComponentProblem{Type: tapio.EventType(f[0]), Reason: f[1], Object: f[2], Since: s.Created})
+		}
 	case "claim":
 		s.Entity.Kind = tapio.KindPersistentVolumeClaim
 		_, given := o["class"]

@@ -275,6 +275,9 @@ func event(at time.Time, typ tapio.EventType, entity tapio.Entity, o options) *t
 		Reason: o["reason"], Message: o["message"], Count: int(o.int("count", 0)), Listed: o["listed"] == "true",
 		Attrs: map[string]string{},
 	}
+	if entity.Kind == tapio.KindComponent {
+		ev.Source, ev.Attrs[tapio.AttrComponent] = tapio.SourceControlPlane, entity.Name
+	}
 	if ago, err := time.ParseDuration(o["ago"]); err == nil {
 		ev.Time = at.Add(-ago)
 	}

@@ -55,6 +55,9 @@ func (e *Engine) revise(inc *incident) tapio.Story {
 		Follows:  inc.follows,
 		Backlog:  inc.backlog,
 	}
+	if layer(s.Cause) > 0 {
+		s.WorkloadType, s.BusinessService, s.CriticalPath = tapio.WorkloadControlPlane, tapio.ServiceKubernetesCluster, true
+	}
 	if inc.absorbedInto != nil {
 		s.AbsorbedInto = inc.absorbedInto.last.ID
 	}

@@ -40,6 +40,10 @@ func (e *Engine) subjects(ev *tapio.Event, sort string) []tapio.Entity {
 		if n := ev.Attrs[tapio.AttrNode]; isPod && n != "" {
 			return []tapio.Entity{{Kind: tapio.KindNode, Name: n}}
 		}
+	case "component":
+		if entity.Kind == tapio.KindComponent {
+			return []tapio.Entity{entity}
+		}
 	case "service":
 		if entity.Kind == tapio.KindService {
 			return []tapio.Entity{entity}

@@ -245,7 +245,7 @@ func (inc *incident) markDecisive() {
 func (e *Engine) gather(inc *incident) {
 	for _, entity := range e.concerned(inc) {
 		for _, ev := range e.recent[entity] {
-			if ev.Type == tapio.EndpointsRemoved && worthALine(ev) && !ev.Time.Before(inc.onset.Add(-30*time.Second)) {
+			if (ev.Type == tapio.EndpointsRemoved || ev.Type == tapio.EtcdLeaderChanged) && worthALine(ev) && !ev.Time.Before(inc.onset.Add(-30*time.Second)) {
 				e.record(inc, ev, tapio.RoleEffect)
 			}
 		}
@@ -299,10 +299,13 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 			e.learn(inc, ev)
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
-		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete:
+		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete,
+			tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy, tapio.WebhookAnswering:
 			if ev.Time.After(inc.onset) {
 				e.record(inc, ev, tapio.RoleRecovery)
 			}
+		case tapio.EtcdLeaderChanged, tapio.EtcdCompaction:
+			e.record(inc, ev, tapio.RoleEffect)
 		case tapio.KubernetesEvent: // the autoscaler is at work
 			inc.patience = e.now.Add(scaleUpPatience)
 		default:

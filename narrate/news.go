@@ -66,6 +66,11 @@ func (t *teller) newsText(n *tapio.News) string {
 			return "This explains story " + or(now, was) + " too."
 		}
 		return "This explains another story too."
+	case tapio.NewsMeanwhile:
+		if now == "" {
+			return "Without the API server, from " + was + " UTC, nothing else happened that Tapio could find afterwards."
+		}
+		return "What happened without the API server, from " + was + " UTC, as found afterwards: " + now + "."
 	case tapio.NewsGap:
 		for _, g := range slices.Backward(s.Gaps) {
 			if g.To.Equal(n.Time) {

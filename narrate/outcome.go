@@ -42,6 +42,12 @@ func podsHurt(s *tapio.Story, v *View) string {
 		down, verb = sc.WorstDown, "were"
 	}
 	of := whose(s, v)
+	if s.Subject.Kind == tapio.KindComponent && sc.WorstDown == 0 {
+		if v.Over {
+			return "what ran kept running"
+		}
+		return "what runs keeps running"
+	}
 	switch {
 	case sc.WorstDown == 0 && down == 0:
 		if v.Over {
@@ -89,6 +95,8 @@ func whose(s *tapio.Story, v *View) string {
 		return " behind " + nameOf(s.Subject, s)
 	case tapio.KindPod:
 		return ""
+	case tapio.KindComponent:
+		return " that wait for " + v.Workload
 	}
 	return " of " + v.Who
 }

@@ -95,7 +95,7 @@ func nodeScenes() []scene {
 // componentScene is a workload that waits for a part of the control plane.
 func componentScene(template string, typ tapio.EventType, cause tapio.Entity, reason, message string) scene {
 	about := checkout
-	if typ == tapio.PodUnseen {
+	if typ == tapio.PodUnseen || typ == tapio.SchedulingLatency {
 		about = pod1
 	}
 	f := facts(tapio.FactReason, reason, tapio.FactMessage, message)
@@ -121,9 +121,9 @@ func controlScenes() []scene {
 	down.standing = tapio.StandingLikely
 	return []scene{
 		componentScene("scheduler-down", tapio.PodUnseen, master, "Down", "no word of kube-scheduler about the pod in 40 s; its lease was last renewed 130 s ago"),
-		componentScene("scheduler-slow", tapio.PodUnseen, component("kube-scheduler"), "Slow", "no word of kube-scheduler about the pod in 80 s; its lease was last renewed 4 s ago"),
+		componentScene("scheduler-slow", tapio.SchedulingLatency, component("kube-scheduler"), "Slow", "no word of kube-scheduler about the pod in 80 s; its lease was last renewed 4 s ago"),
 		componentScene("controller-manager-down", tapio.WorkloadUnattended, master, "Down", "generation 4, observed 3; its lease was last renewed 90 s ago"),
-		componentScene("controller-manager-lag", tapio.WorkloadUnattended, component("kube-controller-manager"), "Lag", "generation 4, observed 3; its lease was last renewed 2s ago"),
+		componentScene("controller-manager-lag", tapio.ControllerLag, component("kube-controller-manager"), "Lag", "generation 4, observed 3; its lease was last renewed 2s ago"),
 		refused("etcd-no-space", "etcd", "etcdserver: mvcc: database space exceeded"),
 		refused("etcd-no-leader", "etcd", "etcdserver: no leader"),
 		refused("etcd-leader-changed", "etcd", "etcdserver: leader changed"),
@@ -133,6 +133,59 @@ func controlScenes() []scene {
 		refused("apiserver-throttled", "kube-apiserver", "client rate limiter Wait returned an error: context deadline exceeded"),
 		refused("apiserver-slow", "kube-apiserver", "Timeout: request did not complete within requested timeout"),
 		down,
+	}
+}
+
+// partScenes are stories of the parts of the control plane themselves.
+func partScenes() []scene {
+	part := func(template, name string, typ tapio.EventType, reason, message string, pairs ...string) scene {
+		c := tapio.Entity{Kind: tapio.KindComponent, Name: name}
+		f := facts(append([]string{tapio.FactReason, reason, tapio.FactMessage, message, tapio.FactWorkload, name}, pairs...)...)
+		sc := scene{
+			template: template, subject: c, cause: c, facts: f, standing: tapio.StandingLikely,
+			events: []tapio.StoryEvent{ev(0, typ, c, "reason", reason, "message", message)},
+		}
+		for i := range sc.events {
+			sc.events[i].Source = tapio.SourceControlPlane
+		}
+		return sc
+	}
+	of := func(sc scene, standing tapio.Standing, cause string) scene {
+		sc.standing = standing
+		if cause != "" {
+			sc.cause.Name = cause
+		}
+		return sc
+	}
+	const sure = tapio.StandingCertain
+	held := part("scheduler-lease-expired", tapio.ComponentScheduler, tapio.SchedulerUnhealthy, "LeaseExpired", "its lease has not been renewed for 38 s, and nobody has taken it over")
+	held.scope, held.pods = tapio.Scope{PodsDown: 2, PodsWanted: 5, WorstDown: 2, Workloads: 2}, podNames[:1]
+	held.events = append(held.events, as(tapio.RoleEffect, ev(40, tapio.PodUnseen, pod1, "message", "no word of kube-scheduler about the pod in 30 s")))
+	back := part("apiserver-unreachable", tapio.ComponentAPIServer, tapio.APIServerUnhealthy, "Unreachable", "connect: connection refused; 25 of Tapio's 25 watches have no contact")
+	hook := part("webhook-calls-failing", tapio.ComponentWebhooks, tapio.WebhookFailing, "CallFailed", "12 calls of webhook policy.example.com failed within 60 s", tapio.FactKind, "ValidatingWebhookConfiguration", tapio.FactObject, "policy", tapio.FactDetail, "policy.example.com")
+	hook.cause, hook.standing = tapio.Entity{Kind: tapio.KindValidatingWebhook, Name: "policy"}, sure
+	return []scene{
+		of(part("etcd-leaderless", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "NoLeader", "1 of 3 members answers, and no leader is known"), sure, ""),
+		part("etcd-unreachable", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "Unreachable", "none of 3 members answers: connection refused"),
+		of(part("etcd-member-down", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "MemberDown", "it does not answer: connection refused", tapio.FactObject, "etcd-2"), tapio.StandingLikely, "etcd-2"),
+		of(part("etcd-latency", tapio.ComponentEtcd, tapio.EtcdHighLatency, "Slow", "a linearizable read takes 420 ms by each of 3 members", tapio.FactDetail, "etcd-1: a fsync of its log takes 310 ms on average"), sure, ""),
+		of(part("etcd-member-slow", tapio.ComponentEtcd, tapio.EtcdHighLatency, "MemberSlow", "a linearizable read takes 380 ms by it", tapio.FactObject, "etcd-3"), tapio.StandingLikely, "etcd-3"),
+		of(part("etcd-alarm-no-space", tapio.ComponentEtcd, tapio.EtcdStorageFull, "NoSpace", "alarm NOSPACE; its database is 2.0 GiB of 2.0 GiB, 1.9 GiB of it in use", tapio.FactObject, "etcd-1"), sure, ""),
+		of(part("etcd-nearly-full", tapio.ComponentEtcd, tapio.EtcdStorageFull, "NearlyFull", "its database is 1.9 GiB of 2.0 GiB, 300 MiB of it in use", tapio.FactObject, "etcd-1"), tapio.StandingLikely, "etcd-1"),
+		of(part("etcd-alarm-corrupt", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "Corrupt", "alarm CORRUPT", tapio.FactObject, "etcd-2"), sure, "etcd-2"),
+		of(part("etcd-unstable", tapio.ComponentEtcd, tapio.EtcdLeaderChanged, "Unstable", "its leader changed 4 times in 10 min"), sure, ""),
+		back,
+		of(part("apiserver-not-ready", tapio.ComponentAPIServer, tapio.APIServerUnhealthy, "NotReady", "failed: poststarthook/rbac/bootstrap-roles", tapio.FactDetail, "poststarthook/rbac/bootstrap-roles"), sure, ""),
+		of(part("apiserver-without-etcd", tapio.ComponentAPIServer, tapio.APIServerUnhealthy, "NotReady", "failed: etcd, etcd-readiness", tapio.FactDetail, "etcd, etcd-readiness"), tapio.StandingLikely, tapio.ComponentEtcd),
+		of(part("apiserver-rejecting", tapio.ComponentAPIServer, tapio.APIServerOverload, "Rejecting", "it refuses 42 requests a second (429), most of priority level workload-low", tapio.FactDetail, "workload-low"), sure, ""),
+		of(part("apiserver-latency", tapio.ComponentAPIServer, tapio.APIServerOverload, "Slow", "a cheap read took 2210 ms", tapio.FactDetail, "calls of webhook policy.example.com take 1.8 s"), sure, ""),
+		of(part("apiserver-refuses-tapio", tapio.ComponentAPIServer, tapio.APIServerThrottling, "Throttled", "the server has received too many requests and has asked us to try again later"), sure, ""),
+		held,
+		part("controller-manager-lease-expired", tapio.ComponentControllerManager, tapio.ControllerUnhealthy, "LeaseExpired", "its lease has not been renewed for 41 s, and nobody has taken it over"),
+		part("scheduler-unstable", tapio.ComponentScheduler, tapio.SchedulerUnhealthy, "Unstable", "its leader changed 5 times in 10 min"),
+		part("controller-manager-unstable", tapio.ComponentControllerManager, tapio.ControllerUnhealthy, "Unstable", "its leader changed 5 times in 10 min"),
+		of(part("control-plane-certificate-expiring", tapio.ComponentCertificates, tapio.CertificateExpiring, "Expiring", "it ends at 2026-11-05T10:00:00Z", tapio.FactObject, "the API server"), sure, ""),
+		hook,
 	}
 }
 

@@ -81,10 +81,29 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return name + " is not available" + because(reason) + said
 	case tapio.APIServiceAvailable:
 		return name + " is available again"
-	case tapio.PodUnseen:
+	case tapio.PodUnseen, tapio.SchedulingLatency:
 		return name + " waits for a scheduler" + said
-	case tapio.WorkloadUnattended:
+	case tapio.WorkloadUnattended, tapio.ControllerLag:
 		return "no controller follows the spec of " + name + said
+	case tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy:
+		return name + " is well again"
+	case tapio.EtcdLeaderChanged:
+		return "etcd elected another leader" + said
+	case tapio.EtcdCompaction:
+		return "etcd was compacted" + said
+	case tapio.EtcdUnhealthy, tapio.EtcdHighLatency, tapio.EtcdStorageFull:
+		if m := inline(data(e, tapio.AttrObject)); m != "" {
+			return "member " + m + " of etcd: " + troubles[reason] + said
+		}
+		return name + ": " + troubles[reason] + said
+	case tapio.APIServerUnhealthy, tapio.APIServerOverload, tapio.APIServerThrottling, tapio.SchedulerUnhealthy, tapio.ControllerUnhealthy:
+		return name + ": " + troubles[reason] + said
+	case tapio.CertificateExpiring:
+		return "the certificate of " + inline(data(e, tapio.AttrObject)) + " ends soon" + said
+	case tapio.WebhookFailing:
+		return "the API server could not call an admission webhook" + said
+	case tapio.WebhookAnswering:
+		return "the API server can call its admission webhooks again"
 	case tapio.ImageNearMatch:
 		if near := inline(data(e, tapio.AttrNearest)); near != "" {
 			return containerOf(e, s) + ": image " + inline(data(e, tapio.AttrImage)) + " differs little from " + near
@@ -157,6 +176,8 @@ func nameOf(e tapio.Entity, s *tapio.Story) string {
 		return full
 	case tapio.KindNode:
 		return "node " + name
+	case tapio.KindComponent:
+		return name
 	case tapio.KindImage:
 		return "image " + name
 	case tapio.KindRegistry:
@@ -380,4 +401,12 @@ func parens(words ...string) string {
 		return ""
 	}
 	return " (" + strings.Join(known, ", ") + ")"
+}
+
+// troubles words what stands against a part of the control plane.
+var troubles = map[string]string{
+	"NoLeader": "no leader", "Unreachable": "no answer", "MemberDown": "no answer", "Corrupt": "its data is corrupt",
+	"Unstable": "one leader after the other", "Slow": "slow", "MemberSlow": "slow", "MemberLags": "behind the others", "SlowDisk": "its disk is slow",
+	"NoSpace": "no space left", "NearlyFull": "nearly full", "NotReady": "not ready", "StorageFailing": "etcd does not answer it",
+	"Rejecting": "requests are refused", "Throttled": "Tapio's requests are refused", "LeaseExpired": "no sign of life",
 }

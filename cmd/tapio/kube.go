@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/yairfalse/tapio/cmd/tapio/config"
+	"github.com/yairfalse/tapio/collectors/controlplane"
 	"github.com/yairfalse/tapio/collectors/kubernetes"
 	"github.com/yairfalse/tapio/collectors/relay"
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
@@ -95,6 +96,17 @@ func newRelay(o runOptions, metrics prometheus.Registerer) (*relay.Server, error
 		Listen: r.Listen, CertFile: r.CertFile, KeyFile: r.KeyFile, Reviews: reviews.TokenReviews(),
 		Agents: r.Agents, Quota: r.Quota, Log: o.log, Registerer: metrics,
 	})
+}
+
+// newControlPlane makes the collector of the control plane. It contacts nobody
+// yet.
+func newControlPlane(settings controlplane.Config, c cluster, watching *kubernetes.Collector, log *slog.Logger, metrics prometheus.Registerer) (*controlplane.Collector, error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, err
+	}
+	config.UserAgent = "tapio"
+	return controlplane.New(controlplane.Options{Config: settings, API: config, Watches: watching.Watches, Log: log, Registerer: metrics})
 }
 
 // clusterName is the one of the config, else of the kubeconfig.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,9 +15,6 @@ import (
 	"github.com/yairfalse/tapio/cmd/tapio/lifecycle"
 	"github.com/yairfalse/tapio/cmd/tapio/loop"
 	"github.com/yairfalse/tapio/cmd/tapio/recording"
-	"github.com/yairfalse/tapio/collectors/kubernetes"
-	"github.com/yairfalse/tapio/collectors/relay"
-	"golang.org/x/sync/errgroup"
 )
 
 type recordOptions struct {
@@ -78,6 +76,10 @@ func record(ctx context.Context, o recordOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	control, err := newControlPlane(o.config.ControlPlane, o.cluster, collector, o.log, nil)
+	if err != nil {
+		return err
+	}
 	templates, err := loadTemplates(o.config.Engine.Templates, warnTo(o.out))
 	if err != nil {
 		return err
@@ -105,29 +107,38 @@ func record(ctx context.Context, o recordOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	startWatch(parts, collector, nil, loop)
+	startWatch(parts, loop, source{"collector", collector.Run}, source{"control plane", control.Run})
 	fmt.Fprintf(o.out, "Recording to %s. Stop with Ctrl-C.\n", o.file)
 	return wait(ctx, parts)
 }
 
-// startWatch starts the loop and what feeds it: the collector and, where there
-// is one, the relay.
-func startWatch(parts *lifecycle.Parts, collector *kubernetes.Collector, agents *relay.Server, loop *loop.Loop) {
-	// The collector's own queue is the bounded one, and agents keep what is not
-	// taken. This channel only spares the goroutines a switch for each
-	// observation. It keeps the order of each; it is closed once both have
-	// ended, after which the loop drains it and ends.
+// source is a collector by its name: it sends what it sees until its context
+// ends.
+type source struct {
+	name string
+	run  func(context.Context, chan<- tapio.Observation) error
+}
+
+// startWatch starts the loop and the collectors that feed it.
+func startWatch(parts *lifecycle.Parts, loop *loop.Loop, sources ...source) {
+	// The collectors' own queues are the bounded ones. This channel only spares
+	// the goroutines a switch for each observation. It keeps the order of each
+	// collector; the last one to end closes it, after which the loop drains it
+	// and ends.
 	in := make(chan tapio.Observation, 1024)
 	parts.Run("engine", func(ctx context.Context) error { return loop.Run(ctx, in) })
-	parts.Run("collector", func(ctx context.Context) error {
-		defer close(in)
-		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return collector.Run(ctx, in) })
-		if agents != nil {
-			group.Go(func() error { return agents.Run(ctx, in) })
-		}
-		return group.Wait()
-	})
+	var running sync.WaitGroup
+	running.Add(len(sources))
+	for _, s := range sources {
+		parts.Run(s.name, func(ctx context.Context) error {
+			defer running.Done()
+			return s.run(ctx, in)
+		})
+	}
+	go func() {
+		running.Wait()
+		close(in)
+	}()
 }
 
 // wait returns when the context ends, with nil, or when a part fails.

@@ -152,6 +152,10 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	control, err := newControlPlane(o.config.ControlPlane, o.cluster, collector, o.log, registry)
+	if err != nil {
+		return err
+	}
 	health.add(func() string {
 		select {
 		case <-collector.Synced():
@@ -199,7 +203,11 @@ func run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	front.serve(handler)
-	startWatch(parts, collector, agents, loop)
+	sources := []source{{"collector", collector.Run}, {"control plane", control.Run}}
+	if agents != nil {
+		sources = append(sources, source{"relay", agents.Run})
+	}
+	startWatch(parts, loop, sources...)
 	parts.Run("first listing", func(ctx context.Context) error { return noteListing(ctx, collector.Synced(), journal) })
 
 	o.log.Info("watching", "cluster", h.Cluster, "api", "http://"+l.Addr().String(), "open_stories", countOpen(h.Restored), "templates", len(templates))

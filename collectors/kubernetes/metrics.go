@@ -102,3 +102,16 @@ func (m *metrics) sent(o *tapio.Observation) {
 
 // want counts what became of a want.
 func (m *metrics) want(result string) { m.wants.WithLabelValues(result).Inc() }
+
+// Watches returns how many resources are watched, and how many of them are
+// without contact now.
+func (c *Collector) Watches() (all, lost int) {
+	c.metrics.mu.Lock()
+	defer c.metrics.mu.Unlock()
+	for _, w := range c.metrics.watches {
+		if all++; !w.up() {
+			lost++
+		}
+	}
+	return all, lost
+}

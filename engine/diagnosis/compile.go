@@ -21,10 +21,10 @@ import (
 )
 
 // Subjects are what a template may gather its events on.
-var subjects = []string{"workload", "service", "node"}
+var subjects = []string{"workload", "service", "node", "component"}
 
 // relations are how what a template explains may stand to what is at fault.
-var relations = []string{"self", "node", "selects", "references", "namespace", "cluster"}
+var relations = []string{"self", "node", "selects", "references", "component", "namespace", "cluster"}
 
 // Template is a tapio.Template made ready to match.
 type Template struct {

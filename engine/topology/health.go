@@ -28,6 +28,8 @@ func (g *Graph) Health(e tapio.Entity) Health {
 		return g.nodeHealth(s)
 	case s.APIService != nil:
 		return Health{Healthy: s.APIService.Available}
+	case s.Component != nil:
+		return Health{Healthy: len(s.Component.Problems) == 0}
 	case s.Service != nil:
 		return Health{Healthy: g.serviceHealthy(s)}
 	case s.Workload != nil:

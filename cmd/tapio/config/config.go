@@ -26,6 +26,7 @@ import (
 	"github.com/robfig/cron/v3"
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/cmd/tapio/strict"
+	"github.com/yairfalse/tapio/collectors/controlplane"
 	"sigs.k8s.io/yaml"
 )
 
@@ -43,6 +44,8 @@ type Config struct {
 	Relay   Relay  `json:"relay"`
 	Slack   Slack  `json:"slack"`
 	OnCall  OnCall `json:"oncall"`
+
+	ControlPlane controlplane.Config `json:"control_plane"`
 }
 
 // Store says where stories are kept and for how long.
@@ -270,6 +273,9 @@ func (c *Config) problems() []problem {
 		if r.Each <= 0 {
 			add(field+".each", "is 0; say how long a turn is, such as 168h")
 		}
+	}
+	for _, m := range c.ControlPlane.Check() {
+		add("control_plane."+m.Field, m.Text)
 	}
 	if u, err := url.Parse(s.APIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		add("slack.api_url", fmt.Sprintf("%q is not an http or https URL", s.APIURL))

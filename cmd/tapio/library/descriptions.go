@@ -27,7 +27,7 @@ func descriptions() map[string]string {
 		"templates.pattern.optional":      "It tells more where it is seen, and need not be.",
 		"templates.explains":              "Symptoms that this cause accounts for: they are told as part of its story.",
 		"templates.explains.symptom":      "Event type of the symptom, such as container.exit.",
-		"templates.explains.over":         "How the symptom touches the cause: self (the same container or pod), node (pods on the node, Services before them), selects (pods behind the Service), references (pods that name the claim, ConfigMap, Secret or service account), namespace or cluster (anything in it).",
+		"templates.explains.over":         "How the symptom touches the cause: self (the same container or pod), node (pods on the node, Services before them), selects (pods behind the Service), references (pods that name the claim, ConfigMap, Secret or service account), component (what waits for the part of the control plane), namespace or cluster (anything in it).",
 		"templates.title_template":        "Headline, under 80 characters: what and where. {{.Workload}}, {{.Container}}, {{.Namespace}} and the other variables of narrate/view.go.",
 		"templates.description_template":  "First sentence: what happens.",
 		"templates.cause_template":        "Second sentence: why.",

@@ -1,0 +1,115 @@
+package controlplane
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/yairfalse/tapio"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// told lists what the observations say, states by their status.
+func told(observations []tapio.Observation) []string {
+	var out []string
+	for _, o := range observations {
+		if o.Event != nil {
+			out = append(out, string(o.Event.Type)+" "+o.Event.Reason)
+			continue
+		}
+		out = append(out, "state "+o.State.Component.Status)
+	}
+	return out
+}
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func all(*symptom) bool { return true }
+
+// TestMonitor walks through blips and problems: each line is one round.
+func TestMonitor(t *testing.T) {
+	bad := symptom{typ: tapio.APIServerUnhealthy, severity: tapio.SeverityCritical, reason: unreachable}
+	m := newMonitor("kube-apiserver", tapio.APIServerHealthy, 3)
+	for i, round := range []struct {
+		bad  bool
+		want []string
+	}{
+		{false, []string{"state healthy", "api_server_healthy "}},
+		{true, nil}, {true, nil}, {false, nil}, // a blip
+		{true, nil}, {true, nil},
+		{true, []string{"state unhealthy", "api_server_unhealthy Unreachable"}},
+		{true, nil},
+		{false, nil}, {true, nil}, // one good check in between is none
+		{false, nil},
+		{false, []string{"state healthy", "api_server_healthy "}},
+		{false, nil},
+	} {
+		var found []symptom
+		if round.bad {
+			found = append(found, bad)
+		}
+		got := m.check(noon.Add(time.Duration(i)*10*time.Second), found, all)
+		if !slices.Equal(told(got), round.want) {
+			t.Errorf("round %d: told %q, want %q", i, told(got), round.want)
+		}
+		for _, o := range got {
+			o.Time = noon
+			if err := o.Validate(); err != nil {
+				t.Errorf("round %d: %v", i, err)
+			}
+			if o.Event != nil && o.Event.Reason == unreachable && !o.Event.Time.Equal(noon.Add(40*time.Second)) {
+				t.Errorf("it began at %s, want the first check that found it", o.Event.Time)
+			}
+		}
+	}
+}
+
+// TestMonitorScope shows that a round which can't see a problem doesn't end it.
+func TestMonitorScope(t *testing.T) {
+	m := newMonitor("etcd", tapio.EtcdHealthy, 1)
+	full := symptom{typ: tapio.EtcdStorageFull, severity: tapio.SeverityCritical, reason: "NoSpace", object: "etcd-1"}
+	m.check(noon, []symptom{full}, all)
+	for range 5 {
+		if got := m.check(noon, nil, func(s *symptom) bool { return s.reason == unreachable }); got != nil {
+			t.Fatalf("told %q of what could not be seen", told(got))
+		}
+	}
+	m.check(noon, nil, all)
+	if got := told(m.check(noon, nil, all)); !slices.Contains(got, "etcd_healthy ") {
+		t.Errorf("told %q, want that etcd is well", got)
+	}
+}
+
+// TestLease: a lease is old by the time since its renewal was seen to change,
+// not by its clock, and nothing is known while leases can't be read.
+func TestLease(t *testing.T) {
+	c := &Collector{config: Config{HealthInterval: tapio.Duration(10 * time.Second), LeaderElectionTimeout: tapio.Duration(30 * time.Second), FailureThreshold: 3}}
+	l := newLease(c, tapio.ComponentScheduler, tapio.SchedulerHealthy, tapio.SchedulerUnhealthy)
+	holder := "n1_0a"
+	at := func(seconds int, renewed time.Time) []string {
+		item := coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: tapio.ComponentScheduler}}
+		item.Spec.HolderIdentity, item.Spec.RenewTime = &holder, &metav1.MicroTime{Time: renewed}
+		return told(l.check(noon.Add(time.Duration(seconds)*time.Second), []coordinationv1.Lease{item}))
+	}
+	wrongClock := noon.Add(-time.Hour)
+	if got := at(0, wrongClock); !slices.Equal(got, []string{"state healthy", "scheduler_healthy "}) {
+		t.Errorf("at first: %q", got)
+	}
+	at(10, wrongClock.Add(10*time.Second))
+	for s := 20; s <= 40; s += 10 {
+		if got := at(s, wrongClock.Add(10*time.Second)); got != nil {
+			t.Errorf("after %d s without renewal: %q", s-10, got)
+		}
+	}
+	if got := at(50, wrongClock.Add(10*time.Second)); !slices.Equal(got, []string{"state unhealthy", "scheduler_unhealthy LeaseExpired"}) {
+		t.Errorf("after 40 s without renewal: %q", got)
+	}
+	at(60, wrongClock.Add(60*time.Second))
+	if got := at(70, wrongClock.Add(70*time.Second)); !slices.Equal(got, []string{"state healthy", "scheduler_healthy "}) {
+		t.Errorf("renewed again: %q", got)
+	}
+	if got := at(200, wrongClock.Add(70*time.Second)); got != nil {
+		t.Errorf("after a time in which leases could not be read: %q", got)
+	}
+}
