@@ -88,6 +88,10 @@ corpus: testbed ## record the labelled cases of deploy/corpus anew; forty minute
 churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing may be told
 	$(e2e) -run TestChurn -churn 10m
 
+.PHONY: controlplane
+controlplane: testbed ## every fault of the control plane: with applications, in a quiet cluster and as a blip; half an hour
+	$(e2e) -run TestControlPlane -faults
+
 .PHONY: kill
 kill: $(cluster) ## kill tapio at 20 instants of an incident: nothing lost, nothing told twice
 	$(e2e) -run TestKill -kills 20

@@ -64,6 +64,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -130,6 +131,7 @@ type Collector struct {
 	reads      coreclient.CoreV1Interface // logs, and values of ConfigMaps
 	reviews    authorizationclient.SelfSubjectAccessReviewInterface
 	metadata   metadata.Interface
+	dynamic    dynamic.Interface // for kinds whose types are not in client-go
 	metrics    *metrics
 	queue      *queue
 	caches     caches
@@ -203,6 +205,9 @@ func New(o Options) (*Collector, error) {
 	c.reviews = authorization.SelfSubjectAccessReviews()
 	if c.metadata, err = metadata.NewForConfigAndClient(metadata.ConfigFor(config), client); err != nil {
 		return nil, fmt.Errorf("make a client for metadata: %w", err)
+	}
+	if c.dynamic, err = dynamic.NewForConfigAndClient(dynamic.ConfigFor(config), client); err != nil {
+		return nil, fmt.Errorf("make a client for kinds without types: %w", err)
 	}
 	c.metrics = newMetrics(func() float64 { return float64(c.queue.size()) })
 	c.queue = newQueue(queueCapacity, c.metrics.dropped.Inc, c.metrics.sent)

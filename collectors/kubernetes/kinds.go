@@ -12,6 +12,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -54,6 +55,9 @@ const leaseNamespace = "kube-system"
 func kinds() []kind {
 	core, apps, batch := corev1.SchemeGroupVersion, appsv1.SchemeGroupVersion, batchv1.SchemeGroupVersion
 	storage, scaling := storagev1.SchemeGroupVersion, autoscalingv2.SchemeGroupVersion
+	// Its types are not in client-go.
+	apiServices, apiService := schema.GroupVersion{Group: "apiregistration.k8s.io", Version: "v1"}, new(unstructured.Unstructured)
+	apiService.SetGroupVersionKind(apiServices.WithKind("APIService"))
 	return []kind{
 		{core, "namespaces", &corev1.Namespace{}, false, phaseTopology, "a team, channel or service that is set on a namespace is not known", false},
 		{core, "nodes", &corev1.Node{}, false, phaseTopology, "node failures are not seen", false},
@@ -76,6 +80,7 @@ func kinds() []kind {
 		{networkingv1.SchemeGroupVersion, "networkpolicies", &networkingv1.NetworkPolicy{}, true, phaseTopology, "traffic that a policy stops is not explained", false},
 		{networkingv1.SchemeGroupVersion, "ingresses", &networkingv1.Ingress{}, true, phaseTopology, "a route to nowhere is not seen", false},
 		{coordinationv1.SchemeGroupVersion, "leases", &coordinationv1.Lease{}, true, phaseTopology, "a scheduler or controller manager that is down is told later, and without the node it ran on", false},
+		{apiServices, "apiservices", apiService, false, phaseTopology, "a part of the API that nobody answers for is not seen", false},
 		{core, "configmaps", &metav1.PartialObjectMetadata{}, true, phaseTopology, "edits of ConfigMaps are not named as a trigger", true},
 		{core, "pods", &corev1.Pod{}, true, phasePods, "there is nothing to tell", false},
 		{discoveryv1.SchemeGroupVersion, "endpointslices", &discoveryv1.EndpointSlice{}, true, phaseEvents, "a Service that lost its endpoints is not seen", false},

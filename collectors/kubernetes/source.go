@@ -9,6 +9,7 @@ import (
 	"github.com/yairfalse/tapio/collectors/kubernetes/facts"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -52,6 +53,17 @@ func (c *Collector) sources() ([]*source, error) {
 func (c *Collector) requests(k scopedKind) (*cache.ListWatch, error) {
 	if k.metadata {
 		client := c.metadata.Resource(k.group.WithResource(k.resource)).Namespace(k.namespace)
+		return &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				return client.List(ctx, options)
+			},
+			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				return client.Watch(ctx, options)
+			},
+		}, nil
+	}
+	if _, untyped := k.object.(*unstructured.Unstructured); untyped {
+		client := c.dynamic.Resource(k.group.WithResource(k.resource)).Namespace(k.namespace)
 		return &cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 				return client.List(ctx, options)

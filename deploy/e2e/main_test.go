@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type options struct {
 	atOnce     int
 	corpus     string
 	variant    string // of the corpus that is recorded; empty for all
+	faults     bool
 }
 
 // bed is where the tests run: the cluster and the program under test.
@@ -37,6 +39,7 @@ type bed struct {
 	testbed    string            // folder of the test cluster's scripts
 	path       string            // PATH with kubectl and cluster
 	nodes      map[string]string // role → node; empty on a cluster that isn't ours
+	etcd       []string          // URLs of the members; empty on a cluster that isn't ours
 	lock       *os.File          // held while our cluster is up
 }
 
@@ -55,6 +58,7 @@ func TestMain(m *testing.M) {
 	flag.IntVar(&o.atOnce, "at-once", 16, "how many scenarios are played at once")
 	flag.StringVar(&o.variant, "variant", "", "the one variant that TestCorpus records; without it, all, and the healthy cases")
 	flag.StringVar(&o.corpus, "corpus", "", "folder that TestCorpus writes labelled cases to; without it, it does nothing")
+	flag.BoolVar(&o.faults, "faults", false, "play all faults of the control plane in TestControlPlane, also in a quiet cluster and as blips")
 	flag.Parse()
 	// The scenarios wait for the cluster more than they work, and say
 	// themselves how many are played at once.
@@ -153,7 +157,7 @@ func (b *bed) up(ctx context.Context) error {
 	if o := b.options; o.keep {
 		if _, err := b.script(ctx, "", nil, "kubectl --request-timeout 5s get nodes"); err == nil {
 			say("using the test cluster that is up")
-			return nil
+			return b.findEtcd()
 		}
 	}
 	say("starting the test cluster")
@@ -161,7 +165,7 @@ func (b *bed) up(ctx context.Context) error {
 	// show in what the scheduler says.
 	text, err := b.script(ctx, "", nil, `
 cluster down
-cluster up 2
+TESTBED_ETCD_MEMBERS=3 cluster up 2
 TESTBED_NODE_MEMORY_MB=1024 TESTBED_NODE_DISK_MB=900 cluster node start node-3
 TESTBED_NODE_PODS=10 cluster node start node-4
 cluster node start node-5
@@ -175,6 +179,22 @@ until [[ -z $(kubectl get nodes -o jsonpath='{.items[*].spec.taints[?(@.effect==
 		return fmt.Errorf("bring up the test cluster: %w\n%s", err, text)
 	}
 	say("the test cluster is up after %.0f s", time.Since(began).Seconds())
+	return b.findEtcd()
+}
+
+// findEtcd reads where the members of etcd can be reached.
+func (b *bed) findEtcd() error {
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(b.kubeconfig), "etcd*-address"))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		address, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		b.etcd = append(b.etcd, "http://"+strings.TrimSpace(string(address)))
+	}
 	return nil
 }
 

@@ -72,6 +72,7 @@ type runOptions struct {
 	kubeconfig string // the bed's where empty
 	token      string // xoxb-local where empty
 	record     bool
+	control    []string // more settings of control_plane
 }
 
 // newInstance writes the config of a tapio that tells into w, and does not
@@ -85,7 +86,8 @@ listen: %s
 store: {dir: %s}
 engine: {quiet: %s}
 slack: {api_url: %s/api/, default_channel: "#incidents"}
-`, address, filepath.Join(dir, "data"), quiet, w.url)
+control_plane: {%s}
+`, address, filepath.Join(dir, "data"), quiet, w.url, strings.Join(append(o.control, fmt.Sprintf("etcd_endpoints: [%s]", strings.Join(b.etcd, ", "))), ", "))
 	file := filepath.Join(dir, "tapio.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
