@@ -97,9 +97,13 @@ func (e *etcd) close() {
 	e.http.CloseIdleConnections()
 }
 
-// poll asks one member who the members are.
+// poll asks one member who the members are: of those that answered lately, or
+// of all where none was asked yet. One that does not answer is not waited for.
 func (e *etcd) poll(ctx context.Context) {
 	for _, m := range e.members {
+		if len(e.names) > 0 && (m.status == nil || m.readErr != nil) {
+			continue
+		}
 		ctx, cancel := context.WithTimeout(ctx, time.Duration(e.c.config.EtcdTimeout))
 		list, err := m.client.MemberList(ctx)
 		cancel()
