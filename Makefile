@@ -92,6 +92,10 @@ churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing m
 controlplane: testbed ## every fault of the control plane: with applications, in a quiet cluster and as a blip; half an hour
 	$(e2e) -run TestControlPlane -faults
 
+.PHONY: controlplane-cost
+controlplane-cost: testbed ## break a real etcd and API server under the collector, and count its requests; five minutes, no root
+	go test -tags e2e -count 1 -timeout 20m -v ./collectors/controlplane -run TestReal
+
 .PHONY: kill
 kill: $(cluster) ## kill tapio at 20 instants of an incident: nothing lost, nothing told twice
 	$(e2e) -run TestKill -kills 20

@@ -90,7 +90,7 @@ func TestRealAPIServer(t *testing.T) {
 		}
 	}()
 	time.Sleep(3 * time.Second)
-	w := watch(t, Config{MonitorAPIServer: true, MonitorScheduler: true, MonitorController: true}, config)
+	w := watch(t, Config{MonitorAPIServer: true, MonitorScheduler: true, MonitorController: true}, fast, config)
 	w.await(t, 0, tapio.APIServerHealthy, "")
 	w.await(t, 0, tapio.SchedulerHealthy, "")
 	w.await(t, 0, tapio.ControllerHealthy, "")
@@ -113,15 +113,7 @@ func TestRealAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers := map[int]int{}
-	for range 500 {
-		resp, err := http1.Get(config.Host + "/api/v1/namespaces/default/pods")
-		if err == nil {
-			answers[resp.StatusCode]++
-			resp.Body.Close()
-		}
-		time.Sleep(30 * time.Millisecond)
-	}
+	answers := burst(t, http1, config.Host+"/api/v1/namespaces/default/pods")
 	t.Logf("the burst was answered with %v", answers)
 	if answers[http.StatusTooManyRequests] == 0 {
 		t.Error("nobody was refused")
@@ -154,7 +146,49 @@ func TestRealAPIServer(t *testing.T) {
 			t.Errorf("blamed for what nobody could see: %s: %s", ev.Type, ev.Message)
 		}
 	}
-	w.cost(t)
+}
+
+// TestRealCost counts what a minute with the default intervals asks of the API
+// server and of three members of etcd; the README names the numbers.
+func TestRealCost(t *testing.T) {
+	etcd := startEtcd(t, 3, 64<<20)
+	_, config := startAPIServer(t, etcd)
+	w := watch(t, Config{MonitorEtcd: true, EtcdEndpoints: etcd.endpoints, MonitorAPIServer: true, MonitorScheduler: true, MonitorController: true}, Config{
+		HealthInterval: tapio.Duration(10 * time.Second), PollInterval: tapio.Duration(30 * time.Second), MetricsInterval: tapio.Duration(time.Minute),
+	}, config)
+	time.Sleep(2 * time.Second)
+	before := w.cost(t)
+	time.Sleep(time.Minute)
+	after := w.cost(t)
+	api, members := after["api-server"]-before["api-server"], after["etcd"]-before["etcd"]
+	t.Logf("a minute: %.0f requests to the API server, %.0f to etcd", api, members)
+	if api > 14 || members > 45 {
+		t.Error("more than the README says")
+	}
+}
+
+// burst asks the same for 15 seconds, ten at once: a priority level without
+// room still takes one request at a time.
+func burst(t *testing.T, client *http.Client, url string) map[int]int {
+	t.Helper()
+	var mu sync.Mutex
+	answers := map[int]int{}
+	var asked sync.WaitGroup
+	for range 10 {
+		asked.Go(func() {
+			for range 150 {
+				if resp, err := client.Get(url); err == nil {
+					resp.Body.Close()
+					mu.Lock()
+					answers[resp.StatusCode]++
+					mu.Unlock()
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	}
+	asked.Wait()
+	return answers
 }
 
 // reject gives the user busy a priority level without room.

@@ -76,7 +76,7 @@ func (e *etcd) scrape(ctx context.Context) []tapio.Observation {
 				typ: tapio.EtcdHighLatency, severity: tapio.SeverityMedium, reason: slowDisk, object: e.name(m.id, m), message: m.scraped.disk, need: 2,
 			})
 		}
-		if c := m.scraped.compacted; c > last.compacted && last.compacted > 0 && len(facts) == 0 {
+		if c := m.scraped.compacted; c > last.compacted && len(facts) == 0 {
 			facts = append(facts, e.monitor.fact(now, symptom{
 				typ: tapio.EtcdCompaction, severity: tapio.SeverityInfo, reason: "Compacted", message: fmt.Sprintf("up to revision %.0f", c),
 			}))

@@ -155,10 +155,13 @@ type witness struct {
 	registry *prometheus.Registry
 }
 
-func watch(t *testing.T, c Config, api *rest.Config) *witness {
+// fast are intervals for a test that does not want to wait.
+var fast = Config{HealthInterval: tapio.Duration(time.Second), PollInterval: tapio.Duration(2 * time.Second), MetricsInterval: tapio.Duration(5 * time.Second)}
+
+func watch(t *testing.T, c, intervals Config, api *rest.Config) *witness {
 	t.Helper()
 	second := tapio.Duration(time.Second)
-	c.HealthInterval, c.PollInterval, c.MetricsInterval = second, 2*second, 5*second
+	c.HealthInterval, c.PollInterval, c.MetricsInterval = intervals.HealthInterval, intervals.PollInterval, intervals.MetricsInterval
 	c.EtcdTimeout, c.EtcdLatencyThreshold, c.APIServerLatencyThreshold = 2*second, second/10, second
 	c.LeaderElectionTimeout, c.FailureThreshold, c.CertificateWarning = 10*second, 3, tapio.Duration(time.Hour)
 	w := &witness{registry: prometheus.NewRegistry()}
@@ -246,7 +249,7 @@ func (w *witness) nothing(t *testing.T, mark int) {
 func TestRealEtcd(t *testing.T) {
 	m := startEtcd(t, 3, 16<<20)
 	leader, follower := m.roles(t)
-	w := watch(t, Config{MonitorEtcd: true, EtcdEndpoints: m.endpoints}, nil)
+	w := watch(t, Config{MonitorEtcd: true, EtcdEndpoints: m.endpoints}, fast, nil)
 	w.await(t, 0, tapio.EtcdHealthy, "")
 
 	mark := w.mark()
@@ -335,12 +338,12 @@ func TestRealEtcd(t *testing.T) {
 	}
 	w.await(t, mark, tapio.EtcdCompaction, "Compacted")
 	w.await(t, mark, tapio.EtcdHealthy, "")
-	w.cost(t)
 }
 
-// cost logs the requests so far.
-func (w *witness) cost(t *testing.T) {
+// cost counts the requests so far, by whom they went to.
+func (w *witness) cost(t *testing.T) map[string]float64 {
 	t.Helper()
+	out := map[string]float64{}
 	families, err := w.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -351,8 +354,14 @@ func (w *witness) cost(t *testing.T) {
 		}
 		for _, m := range f.GetMetric() {
 			t.Logf("%v %.0f", m.GetLabel(), m.GetCounter().GetValue())
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "target" {
+					out[l.GetValue()] += m.GetCounter().GetValue()
+				}
+			}
 		}
 	}
+	return out
 }
 
 // serviceAccountKey writes the key that an API server can't do without.
