@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -20,9 +21,9 @@ import (
 )
 
 const (
-	// probeTimeout bounds one request. The API server gives etcd 2 s in its own
-	// checks, and a health interval is 10 s.
-	probeTimeout = 5 * time.Second
+	// probeTimeout bounds one request: /readyz asks etcd twice, 2 s each, and a
+	// health interval is 10 s.
+	probeTimeout = 8 * time.Second
 	// maxAnswer bounds what is read of an answer, in bytes: a page of leases is
 	// some 100 KB at most.
 	maxAnswer  = 1 << 20
@@ -159,8 +160,11 @@ func (x answer) why() string {
 
 // health asks the server and returns what to make of the answers.
 func (a *apiServer) health(ctx context.Context) func(time.Time) []tapio.Observation {
-	ready := a.get(ctx, readyzPath, "verbose")
-	list := a.get(ctx, leasesPath, "limit=200")
+	var ready, list answer
+	var asked sync.WaitGroup
+	asked.Go(func() { ready = a.get(ctx, readyzPath, "verbose") })
+	asked.Go(func() { list = a.get(ctx, leasesPath, "limit=200") })
+	asked.Wait()
 	return func(now time.Time) []tapio.Observation {
 		var out []tapio.Observation
 		if a.c.config.MonitorAPIServer {
