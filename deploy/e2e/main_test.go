@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	flag.IntVar(&o.atOnce, "at-once", 16, "how many scenarios are played at once")
 	flag.StringVar(&o.variant, "variant", "", "the one variant that TestCorpus records; without it, all, and the healthy cases")
 	flag.StringVar(&o.corpus, "corpus", "", "folder that TestCorpus writes labelled cases to; without it, it does nothing")
-	flag.BoolVar(&o.faults, "faults", false, "play all faults of the control plane in TestControlPlane, also in a quiet cluster and as blips")
+	flag.BoolVar(&o.faults, "faults", false, "bring up three members of etcd, and play the faults of the control plane in TestControlPlane")
 	flag.Parse()
 	// The scenarios wait for the cluster more than they work, and say
 	// themselves how many are played at once.
@@ -161,11 +161,15 @@ func (b *bed) up(ctx context.Context) error {
 		}
 	}
 	say("starting the test cluster")
+	members := "1"
+	if b.faults {
+		members = "3"
+	}
 	// The taints keep the other nodes empty and, as they only prefer, don't
 	// show in what the scheduler says.
-	text, err := b.script(ctx, "", nil, `
+	text, err := b.script(ctx, "", []string{"MEMBERS=" + members}, `
 cluster down
-TESTBED_ETCD_MEMBERS=3 cluster up 2
+TESTBED_ETCD_MEMBERS=$MEMBERS cluster up 2
 TESTBED_NODE_MEMORY_MB=1024 TESTBED_NODE_DISK_MB=900 cluster node start node-3
 TESTBED_NODE_PODS=10 cluster node start node-4
 cluster node start node-5
