@@ -16,6 +16,8 @@ const (
 	NoteText       NoteKind = "note"  // a sentence for the timeline
 	NoteAck        NoteKind = "ack"   // somebody takes care of it
 	NoteUnack      NoteKind = "unack" // and gave it back
+	NoteCall       NoteKind = "call"  // nobody took care, so somebody on call was called; Text says whom
+	NotePass       NoteKind = "pass"  // and said that they can't take it
 	NoteMute       NoteKind = "mute"
 	NoteUnmute     NoteKind = "unmute"
 	NoteWrongCause NoteKind = "wrong_cause" // feedback: the cause was another one
@@ -37,6 +39,7 @@ type Note struct {
 func (n *Note) Sentence() string {
 	deed := map[NoteKind]string{
 		NoteText: "added a note", NoteAck: "takes care of it", NoteUnack: "gave it back",
+		NoteCall: "called somebody on call", NotePass: "can't take it",
 		NoteMute: "muted it", NoteUnmute: "unmuted it", NoteWrongCause: "says that the cause is wrong",
 		NoteRightCause: "says that the cause is right",
 	}[n.Kind]
@@ -46,7 +49,10 @@ func (n *Note) Sentence() string {
 	if n.Text == "" {
 		return fmt.Sprintf("%s %s.", n.By, deed)
 	}
-	if n.Kind == NoteText {
+	switch n.Kind {
+	case NoteCall:
+		return fmt.Sprintf("%s called %s.", n.By, n.Text)
+	case NoteText:
 		return fmt.Sprintf("%s: %s", n.By, n.Text)
 	}
 	return fmt.Sprintf("%s %s: %s", n.By, deed, n.Text)

@@ -21,6 +21,7 @@ const (
 	actionMute     = "tapio.mute"    // value: a story, or "" for the general modal
 	actionUnmute   = "tapio.unmute"  // value: a mute
 	actionMore     = "tapio.more"    // the menu of a story; values: a word of more… and a story
+	actionPass     = "tapio.pass"    // value: a story
 	actionWrong    = "tapio.wrong"   // value: a story
 	actionRight    = "tapio.right"   // value: a story
 	actionRefresh  = "tapio.refresh" // of the App Home
@@ -58,7 +59,18 @@ func (b *Bot) pressed(ctx context.Context, cb *slack.InteractionCallback, a *sla
 	by := byOf(cb)
 	switch action {
 	case actionAck, actionUnack:
-		return b.allowedAct(ctx, key, by, b.opts.Allow.Ack, ackStory(value, by, action == actionUnack), b.teller(cb))
+		allowed, tell := b.opts.Allow.Ack, b.teller(cb)
+		if strings.HasPrefix(cb.Channel.ID, "D") { // who was called may take it
+			allowed, tell = nil, func(ctx context.Context, text string) {
+				if text == "" {
+					text = ":eyes: You take care of it. Nobody else is called."
+				}
+				b.teller(cb)(ctx, text)
+			}
+		}
+		return b.allowedAct(ctx, key, by, allowed, ackStory(value, by, action == actionUnack), tell)
+	case actionPass:
+		return b.allowedAct(ctx, key, by, nil, passStory(value, by), b.teller(cb))
 	case actionUnmute:
 		return b.allowedAct(ctx, key, by, b.opts.Allow.Mute, unmuteIt(value, by), b.teller(cb))
 	case actionRight:

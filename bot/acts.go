@@ -20,7 +20,7 @@ func ackStory(story string, by ack, undo bool) act {
 		switch {
 		case t == nil || t.Board != "":
 			return "Tapio doesn't remember this story any more.", nil
-		case t.closed():
+		case t.closed() || t.Kind == kindStorm && !d.raging(t):
 			return "This story is over; there is nothing to acknowledge.", nil
 		case !undo && t.Ack != nil && t.Ack.User != by.User:
 			return "Already acknowledged by " + t.Ack.name() + ".", nil
@@ -35,9 +35,13 @@ func ackStory(story string, by ack, undo bool) act {
 			f = fact{Kind: newsUnack, Time: now, At: now, Text: by.plainName() + " gave it back: it is firing and nobody takes care of it."}
 			kind, t.Ack = tapio.NoteUnack, nil
 		}
-		_, noted := d.annotate(story, &by, kind, "", now)
 		d.proclaim(t, f)
-		return "", d.save(ctx, append(d.restate(t.ID), t.record(), noted)...)
+		records := append(d.restate(t.ID), t.record())
+		if t.Kind == kindStory {
+			_, noted := d.annotate(story, &by, kind, "", now)
+			records = append(records, noted)
+		}
+		return "", d.save(ctx, records...)
 	}
 }
 

@@ -92,6 +92,7 @@ type Options struct {
 
 	Allow       Allow       // who may acknowledge and mute
 	OnCall      []Rotation  // who is on call
+	Call        Call        // when they are called
 	Causes      []CauseName // what the modal for a wrong cause offers
 	DigestAt    string      // when digests are posted, as cron writes it: "0 9 * * *"; at 9:00 UTC where it is empty
 	DigestEvery string      // of the default channel: daily, weekly or off; off where it is empty
@@ -141,6 +142,9 @@ func (o *Options) validate() error {
 		if len(r.People) == 0 || r.Each <= 0 {
 			return fmt.Errorf("rotation %d has no people or turns of no length", i+1)
 		}
+	}
+	if c := o.Call; c.Severity != 0 && (c.Severity < 0 || c.After <= 0 || c.Every <= 0 || c.Rounds <= 0) {
+		return fmt.Errorf("calls of people on call need a severity, times and rounds above 0, not %+v", c)
 	}
 	for i, r := range o.Routes {
 		if channelName(r.Channel) == "" {

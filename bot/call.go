@@ -27,6 +27,8 @@ const (
 	said   resultKind = "said"
 	linked resultKind = "linked" // the address of a root message
 	probed resultKind = "probed" // the token was tried
+
+	revisited resultKind = "revisited" // a channel that refused us was asked about
 )
 
 // call is one message on its way to Slack, with all that it needs: it runs in
@@ -51,6 +53,7 @@ type call struct {
 // result is what became of it.
 type result struct {
 	kind    resultKind
+	name    string // of a channel that was asked about
 	thread  *thread
 	stage   stage
 	err     error
@@ -145,6 +148,12 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 	switch r.kind {
 	case probed:
 		return d.settleProbe(r, now)
+	case revisited:
+		p := d.place(r.name)
+		if p.asked = false; r.err != nil || p.Refused == "" {
+			return nil
+		}
+		return d.save(ctx, d.welcome(r.name, r.channel)...)
 	case linked:
 		t := r.thread
 		if r.link == "" || d.threads[t.ID] != t || t.RootTS != r.sent.ts {
@@ -192,7 +201,7 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 		d.log.Error("slack refuses the bot token; nothing is said until it is accepted", "error", name)
 	case callRoute:
 		if t.Kind == kindDirect {
-			return d.giveUp(ctx, t, name)
+			return d.giveUp(ctx, t, name, now)
 		}
 		if err := d.park(ctx, t.Channel, name, now); err != nil {
 			return err
@@ -214,6 +223,9 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 	case callBlocks:
 		d.plainly(t, r, name, now)
 	case callRefused:
+		if t.Kind == kindDirect && i.Plain && t.tries+1 >= givingUp {
+			return d.giveUp(ctx, t, name, now)
+		}
 		d.refused(t, r, name, now)
 		d.note(t)
 		return d.save(ctx, t.record())
@@ -279,7 +291,7 @@ func (d *desk) succeed(ctx context.Context, t *thread, r result, now time.Time) 
 			d.count.edits.WithLabelValues("reply").Inc()
 		}
 	}
-	if t.Kind == kindStory && t.RootTS != "" && t.Permalink == "" {
+	if (t.Kind == kindStory || t.Kind == kindStorm) && t.RootTS != "" && t.Permalink == "" {
 		ts, channel := t.RootTS, t.ChannelID
 		d.start(func() result {
 			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
@@ -287,12 +299,13 @@ func (d *desk) succeed(ctx context.Context, t *thread, r result, now time.Time) 
 			return result{kind: linked, thread: t, sent: sent{ts: ts}, link: d.api.permalink(c, channel, ts)}
 		})
 	}
+	d.note(t)
 	rec := t.record()
 	if t.once() && t.RootTS != "" {
 		delete(d.threads, t.ID) // said once, never again
 		rec.Value = nil
+		records = append(records, d.calledNow(t, "", now)...)
 	}
-	d.note(t)
 	if t.once() {
 		delete(d.work, t.ID)
 	}
@@ -348,12 +361,12 @@ func (d *desk) plainly(t *thread, r result, name string, now time.Time) {
 
 // giveUp forgets a direct message that a person can't be sent. The thread of
 // its story says the same.
-func (d *desk) giveUp(ctx context.Context, t *thread, name string) error {
+func (d *desk) giveUp(ctx context.Context, t *thread, name string, now time.Time) error {
 	d.count.dropped.WithLabelValues("direct message").Inc()
 	d.log.Warn("a direct message is given up", "thread", t.ID, "error", name)
 	delete(d.threads, t.ID)
 	delete(d.work, t.ID)
-	return d.save(ctx, tapio.Record{Key: threadPrefix + t.ID})
+	return d.save(ctx, append(d.calledNow(t, name, now), tapio.Record{Key: threadPrefix + t.ID})...)
 }
 
 // givingUp is how often a reply is tried that Slack refuses for a reason that
@@ -369,12 +382,6 @@ func (d *desk) refused(t *thread, r result, name string, now time.Time) {
 	}
 	t.tries++
 	t.wait = now.Add(backoff(t.tries))
-	if t.Kind == kindDirect && t.tries >= givingUp {
-		d.count.dropped.WithLabelValues("direct message").Inc()
-		d.log.Error("a direct message is given up: slack keeps refusing it", "thread", t.ID, "error", name)
-		t.Intent, t.Root = nil, rootFine
-		return
-	}
 	if t.tries < givingUp || !slices.Contains([]deed{doReply, doRoll}, t.Intent.Do) {
 		return
 	}

@@ -85,7 +85,10 @@ func newCampaign(t *testing.T, seed uint64) *campaign {
 	for _, name := range campaignChannels {
 		workspace.Channels = append(workspace.Channels, slackfake.Channel{Name: name})
 	}
+	workspace.Users = watch.Users
 	w := newWorld(t, workspace, func(o *Options) {
+		onCall(o)
+		o.Call.After, o.Call.Every = 2*time.Minute, 3*time.Minute
 		o.SocketMode = rng.IntN(2) == 0
 		if !*campaignLog {
 			o.Log = discard()
@@ -218,8 +221,12 @@ func (c *campaign) acknowledge(p *plot) {
 			c.counts["fault: envelope "+string(k)]++
 		}
 	}
-	p.acked = true
 	c.counts["clicks"]++
+	if dms := c.slack.Messages(c.slack.DirectID("U0FIRST")); c.rng.IntN(3) == 0 && len(dms) > 0 {
+		go c.slack.Click(context.Background(), slackfake.Action{User: "first", Channel: c.slack.DirectID("U0FIRST"), TS: dms[len(dms)-1].TS, ActionID: actionPass})
+		return
+	}
+	p.acked = true
 	click := slackfake.Action{User: "first", Channel: t.ChannelID, TS: t.RootTS, ActionID: actionAck}
 	go c.slack.Click(context.Background(), click)
 }
@@ -307,7 +314,10 @@ func (c *campaign) thread(id string) *thread {
 // channel.
 func (c *campaign) live() map[string]map[string][]slackfake.Message {
 	out := map[string]map[string][]slackfake.Message{}
-	places := append(slices.Clone(campaignChannels), c.slack.DirectID("first"))
+	places := slices.Clone(campaignChannels)
+	for _, u := range watch.Users {
+		places = append(places, c.slack.DirectID(u.ID))
+	}
 	for _, channel := range places {
 		for _, m := range c.slack.Messages(channel) {
 			var meta struct {
@@ -355,6 +365,7 @@ func (c *campaign) judge() {
 		c.judgeStory(p, live, replies)
 	}
 	c.judgeLists(live)
+	c.judgeCalls(live)
 	c.mem.mu.Lock()
 	kept := slices.Collect(maps.Keys(c.mem.kept))
 	c.mem.mu.Unlock()
@@ -419,6 +430,55 @@ func (c *campaign) judgeStory(p *plot, live map[string]map[string][]slackfake.Me
 			c.t.Errorf("news %d of %d of %s was lost; deleted %d, thread %s", i, p.news, p.ID, p.deleted, t.record().Value)
 		}
 		c.counts["news told"] += n
+	}
+}
+
+// judgeCalls: who was called was called once, nobody twice in a short time, and
+// nobody after somebody took care of the story.
+func (c *campaign) judgeCalls(live map[string]map[string][]slackfake.Message) {
+	type called struct {
+		user string
+		at   time.Time
+	}
+	byStory := map[string][]called{}
+	for id, places := range live {
+		story, ok := strings.CutPrefix(id, callPrefix)
+		if !ok {
+			continue
+		}
+		for user, ms := range places {
+			for _, m := range ms {
+				var sec, micro int64
+				fmt.Sscanf(m.TS, "%d.%d", &sec, &micro)
+				key := story[:strings.LastIndexByte(story, '-')]
+				byStory[key] = append(byStory[key], called{user, time.Unix(sec, micro*1000)})
+				c.counts["people called"]++
+			}
+		}
+	}
+	for story, calls := range byStory {
+		slices.SortFunc(calls, func(x, y called) int { return x.at.Compare(y.at) })
+		last := map[string]time.Time{}
+		for _, k := range calls {
+			if before, ok := last[k.user]; ok && k.at.Sub(before) < c.opts.Call.After {
+				c.t.Errorf("%s was called twice within %s about %s", k.user, k.at.Sub(before), story)
+			}
+			last[k.user] = k.at
+			if t := c.thread(story); t != nil && t.Ack != nil && k.at.After(t.Ack.At.Add(25*time.Second)) { // a slow call may be under way
+				c.t.Errorf("somebody was called %s after %s took care of %s", k.at.Sub(t.Ack.At), t.Ack.Name, story)
+			}
+		}
+	}
+	for _, p := range c.stories {
+		noted := 0
+		for _, n := range c.bot.told(context.Background(), p.ID) {
+			if n.Kind == tapio.NoteCall {
+				noted++
+			}
+		}
+		if n := len(byStory[p.ID]); n < noted {
+			c.t.Errorf("%d people were called about %s, and %d got a direct message", noted, p.ID, n)
+		}
 	}
 }
 

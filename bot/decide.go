@@ -16,7 +16,7 @@ const (
 	stepStorm   step = "storm"    // a line in the list of a storm
 	stepEditNow step = "edit now" // the state changed
 	stepEdit    step = "edit"     // it grew
-	stepHold    step = "hold"     // nothing yet: it is muted, and told when the mute ends
+	stepHold    step = "hold"     // nothing, or nothing yet: it is muted, or people don't want to see it
 	stepDrop    step = "drop"     // a root message that isn't out yet won't be needed
 )
 
@@ -116,7 +116,7 @@ func decide(said *thread, s *tapio.Story, in room) decision {
 		return decision{step: stepSilence, why: whyTold}
 	}
 	d := decideNext(said, s, in)
-	if d.step == stepSilence || d.step == stepDrop {
+	if d.step == stepSilence || d.step == stepDrop || d.step == stepHold {
 		return d
 	}
 	if in.muted {
@@ -180,7 +180,7 @@ func decideNext(said *thread, s *tapio.Story, in room) decision {
 		return decision{step: stepSilence, why: whySuspected}
 
 	case said.Hushed && !back && !worse:
-		return decision{step: stepSilence, why: whyHushed}
+		return decision{step: stepHold, why: whyHushed} // what leads to it stays true
 
 	case s.Status == tapio.StatusAbsorbed && said.Status != tapio.StatusAbsorbed:
 		if !told && said.Board == "" {

@@ -28,6 +28,7 @@ type desk struct {
 	mutes   map[string]*mute         // by ID
 	digests map[string]*subscription // by channel
 	notes   map[string][]tapio.Note  // by story
+	alone   map[string]*thread       // those that somebody may be called for
 	edits   *rate.Limiter            // chat.update, for all channels
 	looks   *rate.Limiter            // searches of history, for all channels
 	editsAt time.Time                // no edit before this: Slack said so
@@ -53,6 +54,7 @@ func newDesk(b *Bot) *desk {
 		mutes:   map[string]*mute{},
 		digests: map[string]*subscription{},
 		notes:   map[string][]tapio.Note{},
+		alone:   map[string]*thread{},
 		storms:  map[string]string{},
 		surge:   map[string][]time.Time{},
 		posts:   rate.NewLimiter(rate.Every(time.Minute/postsPerMinute), 30),
@@ -111,6 +113,9 @@ func (d *desk) load(ctx context.Context) error {
 			return fmt.Errorf("ledger entry %s is not known to this Tapio; run the one that wrote it, or a newer one", r.Key)
 		}
 	}
+	for _, t := range d.threads { // a list needs its stories
+		d.heed(t, time.Now())
+	}
 	d.startDigests(time.Now())
 	return d.loadNotes(ctx)
 }
@@ -137,11 +142,18 @@ func (d *desk) keep(t *thread) {
 			t.unsend()
 		}
 	}
-	d.note(t)
+	d.file(t)
 }
 
-// note files the thread under work while it isn't idle.
+// note keeps the books about a thread that changed. It comes before the
+// thread's record is made: it may change it.
 func (d *desk) note(t *thread) {
+	d.heed(t, time.Now())
+	d.file(t)
+}
+
+// file files the thread under work while it isn't idle.
+func (d *desk) file(t *thread) {
 	if t.idle() {
 		delete(d.work, t.ID)
 	} else {
@@ -188,6 +200,8 @@ func (d *desk) due(ctx, calls context.Context, now time.Time) (time.Time, error)
 	for _, look := range []func() (time.Time, error){
 		func() (time.Time, error) { return d.endMutes(ctx, now) },
 		func() (time.Time, error) { return d.digest(ctx, now) },
+		func() (time.Time, error) { return d.escalate(ctx, now) },
+		func() (time.Time, error) { return d.revisit(calls, now), nil },
 		func() (time.Time, error) { return d.dispatch(ctx, calls, now) },
 	} {
 		at, err := look()
@@ -296,7 +310,7 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 		changed = append(changed, d.direct(t, s, t.Ack, dec.why, now)...)
 	}
 	t.Revision, t.Status, t.Severity, t.Updated = s.Revision, s.Status, s.Severity, s.Updated
-	t.Title, t.Follows, t.Parent = titleOf(s), s.Follows, s.AbsorbedInto
+	t.Title, t.Follows, t.Parent, t.Team = titleOf(s), s.Follows, s.AbsorbedInto, s.Owner.Team
 	if dec.clear {
 		t.Ack = nil
 	}
@@ -385,6 +399,7 @@ func (d *desk) sweep(ctx context.Context, now time.Time) error {
 			continue
 		}
 		delete(d.threads, id)
+		delete(d.alone, id)
 		gone = append(gone, tapio.Record{Key: threadPrefix + id})
 	}
 	for id, notes := range d.notes {

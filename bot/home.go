@@ -22,6 +22,7 @@ type home struct {
 	mutes   []*mute
 	lacking []string
 	oncall  []Rotation
+	call    Call
 	now     time.Time
 	pending int
 }
@@ -39,7 +40,7 @@ func (b *Bot) showHome(ctx context.Context, user string) {
 }
 
 func (b *Bot) home(ctx context.Context, user string) (home, error) {
-	h := home{user: user, now: time.Now(), oncall: b.opts.OnCall, pending: b.Pending()}
+	h := home{user: user, now: time.Now(), oncall: b.opts.OnCall, call: b.opts.Call, pending: b.Pending()}
 	stories, err := b.opts.Stories.Stories(ctx, tapio.Query{Status: tapio.StatusOpen, Limit: maxSearched})
 	if err != nil {
 		return h, err
@@ -126,8 +127,8 @@ func (h *home) view() slack.HomeTabViewRequest {
 	}
 	if len(h.oncall) > 0 {
 		add(slack.NewDividerBlock())
-		b := Bot{opts: Options{OnCall: h.oncall}}
-		add(b.oncall("", h.now).Blocks[0])
+		b := Bot{opts: Options{OnCall: h.oncall, Call: h.call}}
+		add(b.oncall("", h.now).Blocks...)
 	}
 	add(contextLine("as of "+clock(h.now, time.Time{}), "`/tapio help` lists what can be asked"))
 	return slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: blocks[:min(len(blocks), maxViewBlocks)]}}

@@ -19,6 +19,10 @@ type board struct {
 	total, open int
 	lines       []boardLine // at most maxListed, of a storm stormListed
 	others      []group     // those that aren't in lines
+
+	id    string // of a storm: its thread
+	ack   *ack
+	calls string // mrkdwn: who on call was called or will be
 }
 
 // group counts the stories of a namespace.
@@ -83,10 +87,21 @@ func (b *board) stormy() message {
 	m := message{
 		Text:     fmt.Sprintf("%d stories began %s; %d still open.", b.total, how, b.open),
 		Color:    colorFiring,
-		Fallback: "a storm",
-		Foot:     []slack.Block{contextLine(":ocean: one list instead of a message each; it stays true", "`/tapio story NAME` tells one of them")},
+		Fallback: "a storm, not acknowledged",
 	}
-	head := fmt.Sprintf(":red_circle: *%d stories began %s*, from %s on. %d still open, the worst first.", b.total, how, moment(b.since, b.since), b.open)
+	dot, state := ":red_circle:", ":fire: firing · not acked"
+	first := button(actionAck, "Ack", b.id)
+	first.Style = slack.StylePrimary
+	if b.ack != nil {
+		m.Color, m.Fallback = colorAcked, "a storm, acknowledged"
+		dot, state = ":large_yellow_circle:", fmt.Sprintf(":eyes: ~firing~ → acked by %s %s", b.ack.mention(), moment(b.ack.At, b.since))
+		first = button(actionUnack, "Un-ack", b.id)
+	}
+	m.Foot = []slack.Block{
+		actions("", first),
+		contextLine(state, b.calls, "one list instead of a message each: it stays true", "`/tapio story NAME` tells one of them"),
+	}
+	head := fmt.Sprintf("%s *%d stories began %s*, from %s on. %d still open, the worst first.", dot, b.total, how, moment(b.since, b.since), b.open)
 	if b.open == 0 {
 		m.Color, m.Fallback = colorResolved, "resolved"
 		head = fmt.Sprintf(":white_check_mark: *%d stories began %s*, from %s on. None is left.", b.total, how, moment(b.since, b.since))

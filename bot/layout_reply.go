@@ -83,6 +83,10 @@ func (f *fact) label() (emoji, word string) {
 		return ":eyes:", "acknowledged"
 	case newsUnack:
 		return ":eyes:", "no longer acknowledged"
+	case newsCall:
+		return ":telephone_receiver:", "called"
+	case newsPass:
+		return ":telephone_receiver:", "passed on"
 	case newsNote:
 		return ":memo:", "note"
 	case newsWrong:
@@ -97,7 +101,7 @@ func (f *fact) label() (emoji, word string) {
 
 // words is the sentence of the fact as mrkdwn.
 func (f *fact) words(limit int) string {
-	if f.linked {
+	if f.Linked {
 		return f.Text
 	}
 	return escape(f.Text, limit)
@@ -105,7 +109,7 @@ func (f *fact) words(limit int) string {
 
 // worded is words with times in the reader's zone.
 func (f *fact) worded(limit int) string {
-	if f.linked {
+	if f.Linked {
 		return f.Text
 	}
 	ref := f.Ref

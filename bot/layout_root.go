@@ -23,6 +23,7 @@ type scene struct {
 	follows    titled    // of a story that takes up an old one
 	lost       string    // link to the root message that this one replaces; "gone" where it can't be linked
 	meantFor   string    // channel that refused it, where this is not the one
+	calls      string    // mrkdwn: who on call was called or will be
 }
 
 // titled is another story's message: a title, and its address where it is known.
@@ -97,7 +98,7 @@ func (sc *scene) open() message {
 	m.Foot = []slack.Block{
 		controls(sc.blockID(), more(s, moreSimilar, moreWhy, moreNote, moreWrong, moreRight),
 			first, button(actionTimeline, "Show timeline", s.ID), runbook(s), silence),
-		contextLine(sc.state(), sc.since(), gaps(s), sc.pointers(), reference(s)),
+		contextLine(sc.state(), sc.calls, sc.since(), gaps(s), sc.pointers(), reference(s)),
 	}
 	return m
 }

@@ -74,7 +74,7 @@ func messages() map[string]message {
 	for i := range 20 {
 		storm.lines = append(storm.lines, boardLine{story: many[i]})
 	}
-	storm.lines[1].own = parent
+	storm.lines[1].own, storm.id = parent, "storm-x"
 	storm.lines[18].story, storm.lines[19].story, storm.lines[19].parent = over, part, parent
 	ended := storm
 	ended.open, ended.lines, ended.total, ended.others = 0, storm.lines[18:], 2, nil
@@ -86,7 +86,30 @@ func messages() map[string]message {
 	folded := &thread{Flaps: []time.Time{at(0), at(600), at(1200), at(1500)}}
 	folded.fold(&back, nil, at(1500))
 
+	one := called{User: "U0FIRST", Duty: dutyPrimary, Team: "payments", At: at(300)}
+	two := called{User: "U0SECOND", Duty: dutySecondary, Team: "payments", At: at(900)}
+	calls := &calling{last: &one, next: &two, at: at(900)}
+	primary := summons{call: one, root: node, story: &open, thread: open.ID, lonely: "nobody acknowledged this for 5 min", calling: calls, near: at(300)}
+	secondary := primary
+	secondary.call, secondary.lonely, secondary.before, secondary.near = two, "nobody acknowledged this for 15 min", []called{one}, at(900)
+	secondary.calling = &calling{last: &two}
+	stormCall := summons{call: one, root: titled{title: "63 stories began almost at once", link: parent.link}, storm: "61 still open, the worst of them SEV1.", thread: "storm-x", lonely: primary.lonely, calling: calls, near: at(300)}
+	taken := storm
+	taken.ack = first
+	news2 := []fact{
+		{Kind: newsCall, Time: at(300), At: at(300), Text: "the primary on call for payments, because nobody acknowledged this for 5 min."},
+		{Kind: newsPass, Time: at(400), At: at(400), Text: "@first can't take it."},
+		{Kind: newsCall, Time: at(401), At: at(401), Linked: true, Text: "<@U0SECOND>, the secondary on call for payments, because nobody acknowledged this for 6 min. Slack takes no direct message for them (user_disabled)."},
+	}
+
 	return map[string]message{
+		"call-primary":           primary.message(),
+		"call-secondary":         secondary.message(),
+		"call-storm":             stormCall.message(),
+		"root-calls":             (&scene{story: &open, calls: (&calling{next: &one, at: at(300)}).words(at(0), true)}).root(),
+		"root-called":            (&scene{story: &open, calls: calls.words(at(0), false)}).root(),
+		"storm-acked":            taken.message(),
+		"reply-called":           reply(open.Title, news2),
 		"root-flapping":          flapping.root(),
 		"root-flapping-resolved": calm.root(),
 		"root-absorbed-over":     (&scene{story: &part, parent: parent, parentOver: at(900)}).root(),

@@ -46,7 +46,7 @@ func hostileNotes(text string) []tapio.Note {
 }
 
 func onCallBot() *Bot {
-	return &Bot{opts: Options{OnCall: []Rotation{
+	return &Bot{opts: Options{Call: Call{Severity: 2, After: 5 * time.Minute, Every: 10 * time.Minute, Rounds: 2}, OnCall: []Rotation{
 		{Team: "payments", People: []string{"U0FIRST", "U0SECOND"}, Start: t0.Add(-50 * time.Hour), Each: 168 * time.Hour},
 		{People: []string{"U0THIRD"}, Start: t0, Each: 24 * time.Hour},
 	}}}
@@ -70,7 +70,7 @@ func causesOf() []CauseName {
 func homeOf() *home {
 	many := many(3)
 	return &home{
-		user: "U0FIRST", total: 23, mutes: mutes, now: at(900), oncall: onCallBot().opts.OnCall, pending: 3,
+		user: "U0FIRST", total: 23, mutes: mutes, now: at(900), oncall: onCallBot().opts.OnCall, call: onCallBot().opts.Call, pending: 3,
 		stories: []listed{{story: &many[0]}, {story: &many[1], ack: first}, {story: &many[2], muted: muted}},
 	}
 }

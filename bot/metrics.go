@@ -18,6 +18,7 @@ type metrics struct {
 	commands *prometheus.CounterVec // by command
 	acts     *prometheus.CounterVec // by kind of note
 	feedback *prometheus.CounterVec // by verdict and standing
+	calls    *prometheus.CounterVec // by duty and outcome
 	parked   prometheus.Gauge
 	depth    prometheus.Gauge
 	latency  prometheus.Histogram
@@ -38,6 +39,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		commands: counter("commands_total", "Slash commands answered.", "command"),
 		acts:     counter("acts_total", "What people did about stories: acknowledged, noted, muted, said of a cause.", "kind"),
 		feedback: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tapio_bot_feedback_total", Help: "Causes that people called right or wrong, by the standing that they were told with."}, []string{"verdict", "standing"}),
+		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tapio_bot_calls_total", Help: "Calls of people on call because nobody acknowledged a story, by their duty and whether Slack took the direct message."}, []string{"duty", "outcome"}),
 		parked:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "tapio_bot_parked_channels", Help: "Channels that refuse the bot."}),
 		depth:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "tapio_bot_outbox_depth", Help: "Messages, edits and news that wait to be said."}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -50,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.posts, m.edits, m.decided, m.retries, m.found, m.plain, m.dropped, m.commands, m.acts, m.feedback, m.parked, m.depth, m.latency} {
+	for _, c := range []prometheus.Collector{m.posts, m.edits, m.decided, m.retries, m.found, m.plain, m.dropped, m.commands, m.acts, m.feedback, m.calls, m.parked, m.depth, m.latency} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -209,6 +209,10 @@ func (d *desk) remute(ctx context.Context, m *mute, kind tapio.NoteKind, by *ack
 		}
 		d.note(t)
 		records = append(records, t.record())
+		if b := d.threads[t.Board]; b != nil {
+			d.note(b) // whether somebody is called for the list may depend on it
+			records = append(records, b.record())
+		}
 		if len(records) > batchSize {
 			if err := d.save(ctx, records...); err != nil {
 				return err

@@ -37,6 +37,9 @@ func newsOf(k tapio.NoteKind) tapio.NewsKind {
 // the story has a thread it also becomes news there.
 func (d *desk) annotate(story string, by *ack, kind tapio.NoteKind, text string, now time.Time) (tapio.Note, tapio.Record) {
 	n := tapio.Note{Time: now, Kind: kind, By: by.plainName(), User: by.User, Text: clean(text, budgetNote, false)}
+	if kind == tapio.NoteCall {
+		n.By = "Tapio"
+	}
 	notes, r := tapio.AddNote(story, d.notes[story], n)
 	d.notes[story] = notes
 	d.count.acts.WithLabelValues(string(kind)).Inc()

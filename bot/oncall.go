@@ -15,6 +15,7 @@ type Rotation struct {
 	People []string // Slack user IDs
 	Start  time.Time
 	Each   time.Duration
+	Then   []string // whom to call when neither of the two acknowledges
 }
 
 // at returns who is on call, who is second, and until when.
@@ -76,8 +77,23 @@ func (b *Bot) oncall(team string, now time.Time) message {
 		lines = append(lines, line)
 	}
 	m.Blocks = []slack.Block{section(strings.Join(lines, "\n"))}
-	m.Blocks = append(m.Blocks, contextLine("from the rotations in Tapio's config; nobody is called yet"))
+	m.Blocks = append(m.Blocks, contextLine(b.opts.Call.words()))
 	return m
+}
+
+// words says when people are called.
+func (c *Call) words() string {
+	if c.Severity == 0 {
+		return "from the rotations in Tapio's config, which also says that nobody is called"
+	}
+	which := "a story of SEV1"
+	switch {
+	case c.Severity == 2:
+		which = "a SEV1 or SEV2 story"
+	case c.Severity > 2:
+		which = fmt.Sprintf("a story of SEV1 to SEV%d", c.Severity)
+	}
+	return fmt.Sprintf("who is called, by direct message, when nobody acknowledges %s for %s; the next %s later. _Ack_ ends it.", which, duration(c.After), duration(c.Every))
 }
 
 // mentionOf names a person of the config. In an ephemeral answer and in the

@@ -349,10 +349,13 @@ func (d *desk) render(ctx context.Context, t *thread, now time.Time) (message, e
 	case kindDigest:
 		return d.renderDigest(ctx, t)
 	case kindStorm:
-		return d.renderStorm(ctx, t)
+		return d.renderStorm(ctx, t, now)
 	case kindAside:
 		return d.renderAside(ctx, t)
 	case kindDirect:
+		if t.Call != nil {
+			return d.renderSummons(ctx, t, now)
+		}
 		return d.renderDirect(ctx, t)
 	}
 	s, err := d.opts.Stories.Story(ctx, t.ID)
@@ -363,6 +366,7 @@ func (d *desk) render(ctx context.Context, t *thread, now time.Time) (message, e
 	if t.Channel != t.Route {
 		sc.meantFor = t.Route
 	}
+	sc.calls = d.calling(t, now).words(s.Timestamp, t.Intent.Do == doPost)
 	if t.Intent.Do == doPost {
 		sc.unnamed()
 	}
@@ -435,10 +439,10 @@ func (d *desk) linked(t *thread, news []fact) []fact {
 			if parent := d.threads[t.Parent]; parent != nil {
 				p = titled{title: parent.Title, link: parent.Permalink}
 			}
-			f.Text, f.linked = "this is part of "+p.mrkdwn()+", where it is told from here on.", true
+			f.Text, f.Linked = "this is part of "+p.mrkdwn()+", where it is told from here on.", true
 		case f.Kind == tapio.NewsAbsorbs && d.threads[f.Story] != nil:
 			child := d.threads[f.Story]
-			f.Text, f.linked = "this explains "+titled{title: child.Title, link: child.Permalink}.mrkdwn()+" too.", true
+			f.Text, f.Linked = "this explains "+titled{title: child.Title, link: child.Permalink}.mrkdwn()+" too.", true
 		}
 	}
 	return news

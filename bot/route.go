@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ type place struct {
 	route
 	posts *rate.Limiter // chat.postMessage
 	wait  time.Time     // no call before this: Slack said so
+	looks time.Time     // when it was last asked whether a channel that refused us has changed
+	asked bool          // that is under way
 	busy  bool          // one call at a time keeps the order
 }
 
@@ -117,6 +120,35 @@ func (d *desk) park(ctx context.Context, name, reason string, now time.Time) err
 		records = append(records, t.record())
 	}
 	return d.save(ctx, records...)
+}
+
+// revisit asks about channels that refused us and where nothing is to be said:
+// else nobody would notice that they were mended. It returns when to look again.
+func (d *desk) revisit(calls context.Context, now time.Time) time.Time {
+	wake := now.Add(idleWake)
+	if d.deaf != nil {
+		return wake // its end wakes us
+	}
+	for name, p := range d.places {
+		if p.asked || !slices.Contains([]string{"is_archived", "not_in_channel", "channel_not_found"}, p.Refused) {
+			continue // nothing but a message tells whether the others have changed
+		}
+		at := later(p.Since, p.looks).Add(d.parkTime(name))
+		if at.After(now) {
+			if at.Before(wake) {
+				wake = at
+			}
+			continue
+		}
+		p.asked, p.looks = true, now
+		d.start(func() result {
+			ctx, cancel := context.WithTimeout(calls, callTimeout)
+			defer cancel()
+			id, err := d.api.takes(ctx, name)
+			return result{kind: revisited, name: name, channel: id, err: err}
+		})
+	}
+	return wake
 }
 
 // welcome notes that a channel took a message.

@@ -187,6 +187,34 @@ func (a *api) openDirect(ctx context.Context, user string) (string, error) {
 	return c.ID, nil
 }
 
+// errRefused says that a channel takes no message of ours.
+var errRefused = errors.New("the channel refuses us")
+
+// takes finds out whether a channel, as "#name" or ID, takes messages, and joins
+// it for that. It returns its ID, or an error where it doesn't or nobody knows.
+func (a *api) takes(ctx context.Context, name string) (string, error) {
+	id := name
+	if bare, ok := strings.CutPrefix(name, "#"); ok {
+		var err error
+		if id, err = a.channelID(ctx, bare); err != nil {
+			return "", err
+		}
+	}
+	if id == "" {
+		return "", errRefused
+	}
+	c, err := a.client.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: id})
+	switch {
+	case err != nil:
+		return "", err
+	case c.IsArchived:
+		return "", errRefused
+	case !c.IsMember:
+		return id, a.join(ctx, id)
+	}
+	return id, nil
+}
+
 // join makes the bot a member of a public channel.
 func (a *api) join(ctx context.Context, channel string) error {
 	_, _, _, err := a.client.JoinConversationContext(ctx, channel)

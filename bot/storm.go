@@ -118,6 +118,11 @@ func (d *desk) storm(t *thread, now time.Time) []*thread {
 	return append(changed, b)
 }
 
+// raging reports whether a story of a storm's list is open.
+func (d *desk) raging(t *thread) bool {
+	return slices.ContainsFunc(t.Members, func(id string) bool { m := d.threads[id]; return m != nil && !m.closed() })
+}
+
 // surged counts a new story of a channel.
 func (d *desk) surged(channel string, now time.Time) {
 	d.surge[channel] = append(d.surge[channel], now)
@@ -125,7 +130,7 @@ func (d *desk) surged(channel string, now time.Time) {
 
 // renderStorm lays out the list of a storm: what is open first, the worst and
 // newest of it on top.
-func (d *desk) renderStorm(ctx context.Context, t *thread) (message, error) {
+func (d *desk) renderStorm(ctx context.Context, t *thread, now time.Time) (message, error) {
 	members := make([]*thread, 0, len(t.Members))
 	for _, id := range t.Members {
 		if m := d.threads[id]; m != nil {
@@ -142,6 +147,11 @@ func (d *desk) renderStorm(ctx context.Context, t *thread) (message, error) {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Severity.Level(), b.Severity.Level()), b.Since.Compare(a.Since), cmp.Compare(a.ID, b.ID))
 	})
 	b := board{storm: true, late: t.Line == storyLate, since: t.Since, total: len(members)}
+	b.id, b.ack = t.ID, t.Ack
+	b.calls = d.calling(t, now).words(t.Since, t.Intent.Do == doPost)
+	if t.Intent.Do == doPost && t.Ack != nil {
+		b.ack = &ack{Name: t.Ack.Name, At: t.Ack.At} // a new message would ping them
+	}
 	others := map[string]int{}
 	for i, m := range members {
 		if !m.closed() {

@@ -72,6 +72,9 @@ type thread struct {
 	Flaps    []time.Time    `json:"flaps,omitempty"` // when it came back, in the last hour
 	FlapTold time.Time      `json:"flap_told,omitzero"`
 	Ack      *ack           `json:"ack,omitempty"`
+	Team     string         `json:"team,omitempty"`    // owner of the story
+	Alone    time.Time      `json:"alone,omitzero"`    // since when it needs somebody and nobody takes care of it
+	Calls    []called       `json:"calls,omitempty"`   // of people on call, since Alone, oldest first
 	Muted    bool           `json:"muted,omitempty"`   // a mute silences it
 	Members  []string       `json:"members,omitempty"` // of a backlog or storm: story IDs
 	Line     string         `json:"line,omitempty"`    // of a notice: its mrkdwn; of a digest: daily or weekly; of a direct message: why it is sent; of a storm: storyLate or nothing
@@ -90,6 +93,10 @@ type thread struct {
 	Hushed    bool      `json:"hushed,omitempty"`    // they don't want to see it
 
 	// What is to be said.
+	Call    *called `json:"call,omitempty"`    // of a direct message: it calls somebody
+	Called  int     `json:"called,omitempty"`  // number of the story's newest call
+	Calling bool    `json:"calling,omitempty"` // that one isn't out yet
+
 	Root  urgency   `json:"root,omitempty"`
 	After time.Time `json:"after,omitzero"` // no root message before this
 	News  []fact    `json:"news,omitempty"`
@@ -126,7 +133,7 @@ type fact struct {
 	At        time.Time      `json:"at"`                  // when the bot took it up; later where it is to wait
 	Ref       time.Time      `json:"ref,omitzero"`        // when it was worded
 
-	linked bool // Text is mrkdwn that the bot made
+	Linked bool `json:"linked,omitempty"` // Text is mrkdwn that the bot made
 }
 
 // The facts that the bot itself adds to tapio's kinds of news.

@@ -95,6 +95,9 @@ func (w *Workspace) recordPings(c *channel, m *Message) {
 			if g[2] != "" {
 				who = "subteam:" + g[2]
 			}
+			if c.IM != "" && who != c.IM {
+				continue // they aren't in the conversation
+			}
 			if !seen[who] {
 				seen[who] = true
 				w.pings = keepLast(append(w.pings, Ping{Who: who, Channel: c.ID, TS: m.TS, Text: m.Text}), maxPings)

@@ -67,8 +67,15 @@ func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metr
 		if err != nil {
 			return speaker{}, fmt.Errorf("on call: %w", err)
 		}
-		options.OnCall = append(options.OnCall, bot.Rotation{Team: r.Team, People: r.People, Start: start, Each: time.Duration(r.Each)})
+		options.OnCall = append(options.OnCall, bot.Rotation{Team: r.Team, People: r.People, Start: start, Each: time.Duration(r.Each), Then: r.Then})
 	}
+	if call := o.config.OnCall.Call; len(options.OnCall) > 0 {
+		options.Call = bot.Call{Severity: call.Severity, After: time.Duration(call.After), Every: time.Duration(call.Every), Rounds: call.Rounds}
+	}
+	if options.StormAfter = c.Storm.After; options.StormAfter == 0 {
+		options.StormAfter = -1
+	}
+	options.StormFor = time.Duration(c.Storm.Within)
 	for _, r := range c.Routes {
 		options.Routes = append(options.Routes, bot.Route{Namespace: r.Namespace, Channel: r.Channel})
 	}

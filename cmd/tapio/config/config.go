@@ -84,6 +84,7 @@ type Slack struct {
 	APIURL            string  `json:"api_url"`
 	Allow             Allow   `json:"allow"`
 	Digest            Digest  `json:"digest"`
+	Storm             Storm   `json:"storm"`
 }
 
 // Allow says who may do what: user groups as "@handle" or ID, people as ID. An
@@ -99,9 +100,24 @@ type Digest struct {
 	At    string `json:"at"`    // as cron writes it
 }
 
-// OnCall says who is on call.
+// Storm says how many new stories of a channel are too many for a message each.
+type Storm struct {
+	After  int            `json:"after"`  // more than so many are told in one list; 0: never
+	Within tapio.Duration `json:"within"` // of this time
+}
+
+// OnCall says who is on call, and when they are called.
 type OnCall struct {
 	Rotations []Rotation `json:"rotations"`
+	Call      Call       `json:"call"`
+}
+
+// Call says when somebody on call is called because nobody acknowledges a story.
+type Call struct {
+	Severity int            `json:"severity"` // the mildest: 2 is SEV1 and SEV2; 0 calls nobody
+	After    tapio.Duration `json:"after"`    // how long a message stands unacknowledged first
+	Every    tapio.Duration `json:"every"`    // how long each has before the next is called
+	Rounds   int            `json:"rounds"`   // how often each is called at most
 }
 
 // Rotation is who is on call for a team, in turns.
@@ -110,6 +126,7 @@ type Rotation struct {
 	People []string       `json:"people"` // Slack user IDs
 	Start  string         `json:"start"`  // when the first turn began
 	Each   tapio.Duration `json:"each"`   // length of a turn
+	Then   []string       `json:"then"`   // Slack user IDs: whom to call after the two whose turn it is
 }
 
 // Begin is Start as a time.
@@ -267,6 +284,11 @@ func (c *Config) problems() []problem {
 				add(field+".people", fmt.Sprintf("%q is not the ID of a person in Slack, such as U0123456789; it stands in the person's profile under ⋮", p))
 			}
 		}
+		for _, p := range r.Then {
+			if !personForm.MatchString(p) {
+				add(field+".then", fmt.Sprintf("%q is not the ID of a person in Slack, such as U0123456789; it stands in the person's profile under ⋮", p))
+			}
+		}
 		if _, err := r.Begin(); err != nil {
 			add(field+".start", err.Error())
 		}
@@ -276,6 +298,25 @@ func (c *Config) problems() []problem {
 	}
 	for _, m := range c.ControlPlane.Check() {
 		add("control_plane."+m.Field, m.Text)
+	}
+	if call := c.OnCall.Call; call.Severity < 0 || call.Severity > 5 {
+		add("oncall.call.severity", fmt.Sprintf("%d is none of 1 to 5, nor 0 for calling nobody", call.Severity))
+	} else if call.Severity > 0 {
+		if call.After < tapio.Duration(time.Second) {
+			add("oncall.call.after", "leaves no time to acknowledge; say how long, such as 5m")
+		}
+		if call.Every < tapio.Duration(time.Minute) {
+			add("oncall.call.every", "is less than 1m, which nobody can answer in; say how long, such as 10m")
+		}
+		if call.Rounds < 1 {
+			add("oncall.call.rounds", fmt.Sprintf("is %d; say how often each person is called at most, such as 2", call.Rounds))
+		}
+	}
+	if s.Storm.After < 0 {
+		add("slack.storm.after", fmt.Sprintf("%d is not a number of stories; 0 gives each a message whatever comes", s.Storm.After))
+	}
+	if s.Storm.Within <= 0 {
+		add("slack.storm.within", "is 0; say within what time, such as 1m")
 	}
 	if u, err := url.Parse(s.APIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		add("slack.api_url", fmt.Sprintf("%q is not an http or https URL", s.APIURL))
