@@ -77,7 +77,7 @@ func muteWhat(m mute) act {
 		if why != "" || err != nil {
 			return why, err
 		}
-		return fmt.Sprintf(":no_bell: %s is muted until %s. Its stories are kept and listed; nothing is posted for them. `/tapio unmute` ends it.", m.what(), clock(m.Until, now)), nil
+		return fmt.Sprintf(":no_bell: %s is muted until %s. Its stories are kept and listed; nothing is posted for them. `/tapio unmute` ends it.", m.what(), moment(m.Until, now)), nil
 	}
 }
 

@@ -207,7 +207,7 @@ func (f *filters) words() string {
 		out = append(out, fmt.Sprintf("of SEV%d", f.severity))
 	}
 	if !f.since.IsZero() {
-		out = append(out, "since "+clock(f.since, time.Time{}))
+		out = append(out, "since "+moment(f.since, time.Time{}))
 	}
 	return strings.Join(out, ", ")
 }

@@ -143,7 +143,7 @@ func subscribe(s subscription) act {
 			return ":newspaper: This channel gets no digest any more.", nil
 		}
 		return fmt.Sprintf(":newspaper: This channel gets a digest %s, next %s. `/tapio digest off` ends it. Where nothing happened, nothing is posted.",
-			s.Every, clock(d.nextDigest(&s, now), now)), nil
+			s.Every, moment(d.nextDigest(&s, now), now)), nil
 	}
 }
 

@@ -87,7 +87,7 @@ func (b *Bot) find(ctx context.Context, a asked) found {
 	}
 	if !a.since.IsZero() {
 		return found{instead: sorry(fmt.Sprintf("No story of %s changed since %s. `/tapio %s %s` looks as far back as stories are kept.",
-			code(name, budgetName), clock(a.since, time.Now()), a.verb, escape(name, budgetName)))}
+			code(name, budgetName), moment(a.since, time.Now()), a.verb, escape(name, budgetName)))}
 	}
 	return found{instead: choose(a, nearest(name, append(slashless(all), more...)), fmt.Sprintf("No story names %s. Did you mean one of these?", code(name, budgetName)))}
 }

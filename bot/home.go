@@ -130,7 +130,7 @@ func (h *home) view() slack.HomeTabViewRequest {
 		b := Bot{opts: Options{OnCall: h.oncall, Call: h.call}}
 		add(b.oncall("", h.now).Blocks...)
 	}
-	add(contextLine("as of "+clock(h.now, time.Time{}), "`/tapio help` lists what can be asked"))
+	add(contextLine("as of "+moment(h.now, time.Time{}), "`/tapio help` lists what can be asked"))
 	return slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: blocks[:min(len(blocks), maxViewBlocks)]}}
 }
 

@@ -61,7 +61,7 @@ func timelineBlocks(s *tapio.Story, notes []tapio.Note) []slack.Block {
 			out = append(out, contextLine(fmt.Sprintf("…%d lines left out; `tapio story %s` prints them all", skipped, escape(s.ID, budgetName))))
 			i += skipped
 		}
-		items = append(items, timelineItem(&lines[i], evidence[lines[i].ID]))
+		items = append(items, timelineItem(&lines[i], evidence[lines[i].ID], s.Timestamp))
 		if len(items) == timelinePerPart {
 			flush()
 		}
@@ -73,11 +73,7 @@ func timelineBlocks(s *tapio.Story, notes []tapio.Note) []slack.Block {
 // noteLine is the type of a timeline line that a person wrote.
 const noteLine tapio.EventType = "note"
 
-func timelineItem(e *tapio.StoryEvent, ev *tapio.Evidence) []slack.RichTextSectionElement {
-	when := e.Timestamp.UTC().Format("15:04:05")
-	if e.Count > 1 && !e.Last.IsZero() {
-		when += "–" + e.Last.UTC().Format("15:04:05")
-	}
+func timelineItem(e *tapio.StoryEvent, ev *tapio.Evidence, near time.Time) []slack.RichTextSectionElement {
 	words := literal(e.Description, budgetLine)
 	if words == "" {
 		words = literal(string(e.Type), budgetLine)
@@ -85,14 +81,19 @@ func timelineItem(e *tapio.StoryEvent, ev *tapio.Evidence) []slack.RichTextSecti
 	if e.Count > 1 {
 		words += fmt.Sprintf(" ×%d", e.Count)
 	}
-	pieces := []slack.RichTextSectionElement{codePiece(when), textPiece(" ")}
+	pieces := []slack.RichTextSectionElement{secondPiece(e.Timestamp, near)}
+	if e.Count > 1 && !e.Last.IsZero() {
+		pieces = append(pieces, textPiece(" to "), secondPiece(e.Last, near))
+	}
+	pieces = append(pieces, textPiece(" "))
 	switch {
 	case e.Decisive:
-		pieces = append(pieces, boldPiece(words))
+		pieces = append(pieces, zonedPieces(words, near, &slack.RichTextSectionTextStyle{Bold: true})...)
 	case e.Type == noteLine:
-		pieces = append(pieces, textPiece("✎ "), italicPiece(words))
+		pieces = append(pieces, textPiece("✎ "))
+		pieces = append(pieces, zonedPieces(words, near, &slack.RichTextSectionTextStyle{Italic: true})...)
 	default:
-		pieces = append(pieces, textPiece(words))
+		pieces = append(pieces, zonedPieces(words, near, nil)...)
 	}
 	if ev != nil {
 		if raw := literal(ev.Text, budgetEvidence); raw != "" {
@@ -106,11 +107,11 @@ func timelineItem(e *tapio.StoryEvent, ev *tapio.Evidence) []slack.RichTextSecti
 func state(s *tapio.Story) string {
 	switch s.Status {
 	case tapio.StatusResolved:
-		return fmt.Sprintf(":white_check_mark: resolved %s after %s", clock(s.Resolved, s.Timestamp), duration(s.Duration))
+		return fmt.Sprintf(":white_check_mark: resolved %s after %s", moment(s.Resolved, s.Timestamp), duration(s.Duration))
 	case tapio.StatusAbsorbed:
 		return fmt.Sprintf(":link: part of story `%s`", escape(s.AbsorbedInto, budgetName))
 	}
-	return ":fire: firing since " + clock(s.Timestamp, s.Updated)
+	return ":fire: firing since " + moment(s.Timestamp, s.Updated)
 }
 
 // answer is the answer to `/tapio story`: the root message without its
@@ -140,7 +141,7 @@ func earlier(others []tapio.Story) string {
 	var out []string
 	for i := range others[:min(len(others), 3)] {
 		o := &others[i]
-		out = append(out, fmt.Sprintf("%s `%s`", clock(o.Timestamp, time.Time{}), escape(o.ID, budgetName)))
+		out = append(out, fmt.Sprintf("%s `%s`", moment(o.Timestamp, time.Time{}), escape(o.ID, budgetName)))
 	}
 	text := "earlier: " + strings.Join(out, " · ")
 	if more := len(others) - len(out); more > 0 {
@@ -182,7 +183,7 @@ func (l *listing) message() message {
 			}
 			text = strings.TrimRight(fmt.Sprintf("There is no %sstory %s", adjective, narrowed), " ") + "."
 		}
-		return message{Text: text, Blocks: []slack.Block{section(":white_check_mark: " + text)}}
+		return message{Text: undated(text), Blocks: []slack.Block{section(":white_check_mark: " + text)}}
 	}
 	verb := "are " + kind
 	if kind == "all" {
@@ -198,7 +199,7 @@ func (l *listing) message() message {
 	if narrowed != "" {
 		title += " " + narrowed
 	}
-	m := message{Text: title + ".", Blocks: []slack.Block{section("*" + title + "*")}}
+	m := message{Text: undated(title) + ".", Blocks: []slack.Block{section("*" + title + "*")}}
 	for i := range l.lines {
 		line := &l.lines[i]
 		show := button(fmt.Sprintf("%s.%d", actionPick, i), "Show", "story "+line.story.ID)
@@ -210,16 +211,16 @@ func (l *listing) message() message {
 // mrkdwn is a story in two lines: its dot and title, and where it stands.
 func (l *listed) mrkdwn() string {
 	s := l.story
-	dot, stand := ":red_circle:", "since "+clock(s.Timestamp, s.Updated)+" · not acked"
+	dot, stand := ":red_circle:", "since "+moment(s.Timestamp, s.Updated)+" · not acked"
 	switch {
 	case s.Status == tapio.StatusResolved:
-		dot, stand = ":white_check_mark:", fmt.Sprintf("resolved %s after %s", clock(s.Resolved, s.Timestamp), duration(s.Duration))
+		dot, stand = ":white_check_mark:", fmt.Sprintf("resolved %s after %s", moment(s.Resolved, s.Timestamp), duration(s.Duration))
 	case s.Status == tapio.StatusAbsorbed:
 		dot, stand = ":link:", fmt.Sprintf("part of story `%s`", escape(s.AbsorbedInto, budgetName))
 	case l.muted != nil:
-		dot, stand = ":no_bell:", fmt.Sprintf("since %s · muted until %s by %s", clock(s.Timestamp, s.Updated), clock(l.muted.Until, s.Updated), l.muted.By.name())
+		dot, stand = ":no_bell:", fmt.Sprintf("since %s · muted until %s by %s", moment(s.Timestamp, s.Updated), moment(l.muted.Until, s.Updated), l.muted.By.name())
 	case l.ack != nil:
-		dot, stand = ":large_yellow_circle:", fmt.Sprintf("since %s · %s takes care of it", clock(s.Timestamp, s.Updated), l.ack.name())
+		dot, stand = ":large_yellow_circle:", fmt.Sprintf("since %s · %s takes care of it", moment(s.Timestamp, s.Updated), l.ack.name())
 	}
 	return fmt.Sprintf("%s %s\n%s · %s", dot, heading(s), where(s), stand)
 }
@@ -324,7 +325,7 @@ func muteList(mutes []*mute, want string, now time.Time) message {
 
 // line is a mute in one or two lines of mrkdwn.
 func (m *mute) line(now time.Time) string {
-	text := fmt.Sprintf(":no_bell: %s until %s\nby %s", m.what(), clock(m.Until, now), m.By.name())
+	text := fmt.Sprintf(":no_bell: %s until %s\nby %s", m.what(), moment(m.Until, now), m.By.name())
 	if m.Why != "" {
 		text += ": " + escape(m.Why, budgetName)
 	}
@@ -333,7 +334,7 @@ func (m *mute) line(now time.Time) string {
 
 // plainAnswer is one sentence of mrkdwn.
 func plainAnswer(text string) message {
-	return message{Text: emojiName.ReplaceAllString(text, ""), Blocks: []slack.Block{section(text)}}
+	return message{Text: undated(emojiName.ReplaceAllString(text, "")), Blocks: []slack.Block{section(text)}}
 }
 
 // emojiName is an emoji in front of a sentence, which a screen reader would
@@ -342,5 +343,5 @@ var emojiName = regexp.MustCompile(`^:[a-z_]+: `)
 
 // sorry is an answer when something went wrong on our side.
 func sorry(text string) message {
-	return message{Text: text, Blocks: []slack.Block{section(":warning: " + text)}}
+	return message{Text: undated(text), Blocks: []slack.Block{section(":warning: " + text)}}
 }

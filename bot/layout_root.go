@@ -334,11 +334,11 @@ func decisive(s *tapio.Story) slack.Block {
 		switch {
 		case e.Role == tapio.RoleCause && !marked:
 			marked = true
-			pieces = append(pieces, boldPiece(words+"  ← "+causeMark(s.Standing)))
+			pieces = append(pieces, zonedPieces(words+"  ← "+causeMark(s.Standing), s.Timestamp, &slack.RichTextSectionTextStyle{Bold: true})...)
 		case e.Role == tapio.RoleTrigger:
-			pieces = append(pieces, textPiece(words), italicPiece("  ← change before it began"))
+			pieces = append(append(pieces, zonedPieces(words, s.Timestamp, nil)...), italicPiece("  ← change before it began"))
 		default:
-			pieces = append(pieces, textPiece(words))
+			pieces = append(pieces, zonedPieces(words, s.Timestamp, nil)...)
 		}
 		items = append(items, pieces)
 	}

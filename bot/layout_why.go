@@ -150,7 +150,7 @@ func similar(s *tapio.Story, list []tapio.Story, direct int) message {
 		if i == direct {
 			m.Blocks = append(m.Blocks, contextLine("the same cause elsewhere"))
 		}
-		text := fmt.Sprintf("%s · %s\n%s", clock(o.Timestamp, s.Timestamp), escape(titleOf(o), budgetTitle), where(o))
+		text := fmt.Sprintf("%s · %s\n%s", moment(o.Timestamp, s.Timestamp), escape(titleOf(o), budgetTitle), where(o))
 		switch {
 		case o.Status == tapio.StatusOpen:
 			text += " · still open"

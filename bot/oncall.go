@@ -70,7 +70,7 @@ func (b *Bot) oncall(team string, now time.Time) message {
 		if len(list) == 1 && r.Team == "" {
 			name = "All teams"
 		}
-		line := fmt.Sprintf(":telephone_receiver: *%s:* %s until %s", strings.ReplaceAll(name, "*", "∗"), mentionOf(first), clock(until, now))
+		line := fmt.Sprintf(":telephone_receiver: *%s:* %s until %s", strings.ReplaceAll(name, "*", "∗"), mentionOf(first), moment(until, now))
 		if second != first {
 			line += ", then " + mentionOf(second)
 		}

@@ -40,6 +40,65 @@ func momentPiece(t, near time.Time) slack.RichTextSectionElement {
 	return e
 }
 
+// secondPiece is momentPiece to the second.
+func secondPiece(t, near time.Time) slack.RichTextSectionElement {
+	words, form := t.UTC().Format("15:04:05 UTC"), "{time_secs}"
+	if strings.Count(clock(t, near), " ") > 1 {
+		words, form = t.UTC().Format("2 Jan 15:04:05 UTC"), "{date_short_pretty} {time_secs}"
+	}
+	if t.IsZero() {
+		return codePiece("?")
+	}
+	e := slack.NewRichTextSectionDateElement(t.Unix(), form, nil, &words)
+	e.Style = &slack.RichTextSectionTextStyle{Code: true}
+	return e
+}
+
+// dated is a time that moment wrote.
+var dated = regexp.MustCompile(`<!date\^\d+\^[^|<>]*\|([^<>]*)>`)
+
+// undated writes the times of a text in UTC again, for those who read or hear
+// only the text of a message.
+func undated(s string) string { return dated.ReplaceAllString(s, "$1") }
+
+// zonedPieces is zoned for rich text.
+func zonedPieces(words string, ref time.Time, style *slack.RichTextSectionTextStyle) []slack.RichTextSectionElement {
+	var out []slack.RichTextSectionElement
+	add := func(text string) {
+		if text != "" {
+			out = append(out, slack.NewRichTextSectionTextElement(text, style))
+		}
+	}
+	end, left := 0, maxZoned
+	for _, at := range worded.FindAllStringSubmatchIndex(words, -1) {
+		before := words[:at[0]]
+		if left <= 0 || strings.Count(before, "“") > strings.Count(before, "”") { // what is quoted stays as it is
+			continue
+		}
+		for _, g := range [][]int{at[2:4], at[6:8]} { // a time, and perhaps another one behind "to" or "and"
+			if g[0] < 0 {
+				continue
+			}
+			t, ok := readClock(words[g[0]:g[1]], ref)
+			if !ok {
+				continue
+			}
+			add(words[end:g[0]])
+			text := clock(t, ref)
+			e := slack.NewRichTextSectionDateElement(t.Unix(), momentForm(text), nil, &text)
+			e.Style = style
+			out = append(out, e)
+			end = g[1]
+			left--
+		}
+		if end > at[0] {
+			end = at[1] // behind UTC
+		}
+	}
+	add(words[end:])
+	return out
+}
+
 // maxZoned bounds how many times of one text are written as dates, so that a
 // text made of nothing else stays within the limits.
 const maxZoned = 4

@@ -314,16 +314,19 @@ func (w *world) stop() error {
 // wait waits out d, and starts the bot anew if it was killed meanwhile.
 func (w *world) wait(d time.Duration) {
 	w.t.Helper()
-	for range int(d / time.Second) {
-		time.Sleep(time.Second)
+	over := time.NewTimer(d)
+	defer over.Stop()
+	for {
 		select {
 		case err := <-w.ended:
 			if !errors.Is(err, errDead) {
 				w.t.Fatalf("the bot ended: %v", err)
 			}
+			time.Sleep(500 * time.Millisecond) // a process takes a while to start
 			w.mem.dieAt = 0
 			w.start()
-		default:
+		case <-over.C:
+			return
 		}
 	}
 }
