@@ -165,6 +165,9 @@ func (d *desk) settle(ctx context.Context, r result, now time.Time) error {
 	t, p := r.thread, d.place(r.thread.Channel)
 	t.busy, p.busy = false, false
 	i := t.Intent
+	if i.posts(t) {
+		p.next = now.Add(postEvery)
+	}
 	v, name, after := judge(r.err)
 	switch v {
 	case callUnknown:

@@ -79,7 +79,7 @@ func (b *Bot) about(ctx context.Context, c command) message {
 	}
 	switch c.word {
 	case "why":
-		return why(f.story)
+		return why(f.story, b.opts.Causes)
 	case "similar":
 		return b.similar(ctx, f.story)
 	}

@@ -115,6 +115,7 @@ func (d *desk) load(ctx context.Context) error {
 	}
 	for _, t := range d.threads { // a list needs its stories
 		d.heed(t, time.Now())
+		d.place(t.Channel).next = time.Now().Add(postEvery) // the last process may have posted just now
 	}
 	d.startDigests(time.Now())
 	return d.loadNotes(ctx)

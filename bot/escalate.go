@@ -449,10 +449,9 @@ func (s *summons) message() message {
 	if s.over {
 		ends = "Nothing is left to do: it is over, or somebody took it meanwhile."
 	}
+	m.Blocks = append(m.Blocks, contextLine(ends))
 	if s.story != nil {
-		m.Blocks = append(m.Blocks, contextLine(ends, where(s.story), reference(s.story)))
-	} else {
-		m.Blocks = append(m.Blocks, contextLine(ends))
+		m.Blocks = append(m.Blocks, contextLine(where(s.story), reference(s.story)))
 	}
 	return m
 }

@@ -35,7 +35,7 @@ func giveFeedback(f tapio.Feedback, by ack) act {
 		}
 		f.Time, f.Revision = now.UTC().Round(0), s.Revision
 		f.Told, f.Standing, f.Template = s.Cause, s.Standing, s.Template
-		kind, text, thanks := tapio.NoteWrongCause, wrongWords(&f), ":pray: Thank you. It is kept with a recording of what Tapio saw: `tapio record export "+escape(f.Story, budgetName)+"` makes a test case of it."
+		kind, text, thanks := tapio.NoteWrongCause, wrongWords(&f, d.opts.Causes), ":pray: Thank you. It is kept with a recording of what Tapio saw: `tapio record export "+escape(f.Story, budgetName)+"` makes a test case of it."
 		if f.Good {
 			kind, text, thanks = tapio.NoteRightCause, "", ":pray: Thank you. It counts: `tapio stats` shows how often causes are right."
 		}
@@ -55,8 +55,13 @@ func giveFeedback(f tapio.Feedback, by ack) act {
 }
 
 // wrongWords says in a sentence what the cause was instead.
-func wrongWords(f *tapio.Feedback) string {
-	at := ""
+func wrongWords(f *tapio.Feedback, causes []CauseName) string {
+	at, right := "", string(f.Right)
+	for i := range causes {
+		if causes[i].Code == f.Right {
+			right = fmt.Sprintf("%s (%s)", causes[i].Name, f.Right)
+		}
+	}
 	if !f.Entity.IsZero() {
 		at = " at " + f.Entity.String()
 	}
@@ -64,7 +69,7 @@ func wrongWords(f *tapio.Feedback) string {
 	case f.Right == "" || f.Right == causeOther:
 		return strings.TrimSpace(f.Text + at)
 	case f.Text == "":
-		return fmt.Sprintf("it was %s%s", f.Right, at)
+		return fmt.Sprintf("it was %s%s", right, at)
 	}
-	return fmt.Sprintf("it was %s%s. %s", f.Right, at, f.Text)
+	return fmt.Sprintf("it was %s%s. %s", right, at, f.Text)
 }

@@ -74,7 +74,7 @@ func (t *thread) fold(s *tapio.Story, news []fact, now time.Time) {
 	}
 	t.News = append(t.News, fact{
 		Kind: newsFlap, Time: s.Updated, At: at,
-		Text: fmt.Sprintf("it comes and goes: it came back for the %s time in an hour. Until that ends, this thread says so at most every %s; the message above stays true.",
+		Text: fmt.Sprintf("it came back for the %s time in an hour. Until that ends, this thread says so at most every %s; the message above stays true.",
 			ordinal(t.flaps(s.Updated)), duration(flapEvery)),
 	})
 }

@@ -255,7 +255,7 @@ func TestModals(t *testing.T) {
 			t.Errorf("feedback %+v, %v", f, err)
 		}
 		w.settle()
-		w.said("payments", root, "it was config.key_missing at ConfigMap/shop/cache. the key ")
+		w.said("payments", root, "it was Key missing (config.key_missing) at ConfigMap/shop/cache. the key ")
 		w.choose("first", "payments", root.TS, moreRight+" "+s.ID)
 		w.wants(w.whispered("first"), "Thank you")
 		if n := testutil.ToFloat64(w.bot.count.feedback.WithLabelValues("right", string(s.Standing))); n != 1 {

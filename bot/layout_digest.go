@@ -25,7 +25,8 @@ type period struct {
 	minutes       time.Duration // all stories together, as far as they lie in the period
 	minutesBefore time.Duration
 	rows          []digestRow
-	worstOf       string // the cause that came most often, and how often
+	causes        []CauseName
+	worstOf       tapio.Cause // the cause that came most often, and how often
 	worstN        int
 	open          []tapio.Story
 	muted         int
@@ -40,7 +41,7 @@ type digestRow struct {
 
 // summarize counts what happened from a time to another.
 func (b *Bot) summarize(ctx context.Context, from, to time.Time) (period, error) {
-	p := period{from: from, to: to}
+	p := period{from: from, to: to, causes: b.opts.Causes}
 	length := to.Sub(from)
 	stories, err := b.opts.Stories.Stories(ctx, tapio.Query{Since: from.Add(-length), Limit: 10 * maxSearched})
 	if err != nil {
@@ -108,7 +109,7 @@ func (p *period) count(stories []tapio.Story, length time.Duration) {
 	})
 	for _, c := range slices.Sorted(maps.Keys(causes)) {
 		if causes[c] > p.worstN && c != tapio.CauseUnknown {
-			p.worstOf, p.worstN = string(c), causes[c]
+			p.worstOf, p.worstN = c, causes[c]
 		}
 	}
 }
@@ -135,7 +136,7 @@ func (p *period) message(every string) message {
 		title = "Incidents of the last week"
 	}
 	numbers := fmt.Sprintf("*%s* began%s · %s resolved · %s of failing%s",
-		plural(p.told, "story", "stories"), against(p.told, p.before), plural(p.resolved, "story", "stories"), duration(p.minutes), against(int(p.minutes/time.Minute), int(p.minutesBefore/time.Minute)))
+		plural(p.told, "story", "stories"), against(p.told, p.before), plural(p.resolved, "story", "stories"), duration(p.minutes), againstTime(p.minutes, p.minutesBefore))
 	m := message{
 		Text:   fmt.Sprintf("%s: %d began, %d resolved, %d open.", title, p.told, p.resolved, len(p.open)),
 		Blocks: []slack.Block{slack.NewHeaderBlock(plainText(title, budgetTitle)), section(numbers)},
@@ -158,7 +159,11 @@ func (p *period) message(every string) message {
 	if fix := p.fix(); fix != "" {
 		m.Blocks = append(m.Blocks, section(":wrench: *One thing to fix:* "+fix))
 	}
-	m.Blocks = append(m.Blocks, contextLine(fmt.Sprintf("%d open", len(p.open)), fmt.Sprintf("%d of them muted", p.muted), "`/tapio list`", "`/tapio digest off` ends it in this channel"))
+	now := "nothing is open now"
+	if len(p.open) > 0 {
+		now = fmt.Sprintf("%d open, %d of them muted", len(p.open), p.muted)
+	}
+	m.Blocks = append(m.Blocks, contextLine(now, "`/tapio list`", "`/tapio digest off` ends it in this channel"))
 	return m
 }
 
@@ -170,7 +175,7 @@ func (p *period) fix() string {
 		return fmt.Sprintf("%s failed %d times, for %s in all. `/tapio similar %s` shows what helped before.",
 			code(r.title, budgetPlace), r.times, duration(r.down), escape(r.title, budgetPlace))
 	case p.worstN > 1:
-		return fmt.Sprintf("%s was the cause %d times.", code(p.worstOf, budgetName), p.worstN)
+		return fmt.Sprintf("%s was the cause %d times.", causeWords(p.causes, p.worstOf), p.worstN)
 	}
 	return ""
 }
@@ -191,6 +196,17 @@ func against(now, before int) string {
 		return fmt.Sprintf(" (▲ %d more than before)", now-before)
 	case now < before:
 		return fmt.Sprintf(" (▼ %d fewer than before)", before-now)
+	}
+	return ""
+}
+
+// againstTime is against for how long something took.
+func againstTime(now, before time.Duration) string {
+	switch d := now - before; {
+	case d >= time.Minute:
+		return fmt.Sprintf(" (▲ %s more than before)", duration(d))
+	case d <= -time.Minute:
+		return fmt.Sprintf(" (▼ %s less than before)", duration(-d))
 	}
 	return ""
 }

@@ -36,6 +36,16 @@ type CauseName struct {
 	Name string
 }
 
+// causeWords is a cause as mrkdwn: its name, where it has one, and its code.
+func causeWords(causes []CauseName, c tapio.Cause) string {
+	for i := range causes {
+		if causes[i].Code == c {
+			return fmt.Sprintf("%s (%s)", escape(causes[i].Name, budgetName), code(string(c), budgetName))
+		}
+	}
+	return code(string(c), budgetName)
+}
+
 // modalFrom is what a modal has to remember of where it came from. It goes to
 // Slack and back as its private metadata.
 type modalFrom struct {

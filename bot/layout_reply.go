@@ -18,6 +18,9 @@ func newFact(s *tapio.Story, n tapio.News, now time.Time) fact {
 		Kind: n.Kind, Time: n.Time, Text: clean(n.Text, budgetSentence, false),
 		At: now, Ref: s.Updated,
 	}
+	if n.Kind == tapio.NewsCause {
+		f.Text = strings.TrimPrefix(f.Text, "Cause found: ") // the label says so
+	}
 	if n.Kind == tapio.NewsAbsorbs {
 		f.Story = n.Was
 	}

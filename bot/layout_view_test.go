@@ -55,7 +55,7 @@ func onCallBot() *Bot {
 func digestOf(over tapio.Story, many []tapio.Story) *period {
 	again := over
 	again.ID, again.Timestamp, again.Resolved = "again", at(2000), at(2600)
-	p := &period{from: t0.Add(-time.Hour), to: t0.Add(23 * time.Hour), open: many[:2], muted: 1}
+	p := &period{from: t0.Add(-time.Hour), to: t0.Add(23 * time.Hour), open: many[:2], muted: 1, causes: causesOf()}
 	p.count(append([]tapio.Story{over, again}, many[:2]...), 24*time.Hour)
 	return p
 }
@@ -90,7 +90,7 @@ func views() map[string]any {
 		"modal-mute":       muteView("shop/checkout", "", from),
 		"modal-mute-story": muteStoryView(&open, from),
 		"modal-wrong":      wrongView(&open, causesOf(), from),
-		"modal-show":       showView(why(&considered)),
+		"modal-show":       showView(why(&considered, causesOf())),
 		"home":             homeOf().view(),
 		"home-quiet":       (&home{now: at(900)}).view(),
 		"home-sick":        sick.view(),

@@ -15,7 +15,7 @@ import (
 const maxHypotheses = 5
 
 // why lays out what speaks for and against each cause that was considered.
-func why(s *tapio.Story) message {
+func why(s *tapio.Story, causes []CauseName) message {
 	m := message{Text: fmt.Sprintf("Why %s%s: %s", escape(titleOf(s), budgetTitle), locality(s), cmp.Or(escape(s.RootCause, budgetSentence), "not known."))}
 	head := fmt.Sprintf("*Why:* %s\n%s", escape(titleOf(s), budgetTitle), state(s))
 	if c := escape(s.RootCause, budgetSentence); c != "" {
@@ -36,7 +36,7 @@ func why(s *tapio.Story) message {
 	}
 	for i := range s.Hypotheses[:min(len(s.Hypotheses), maxHypotheses)] {
 		h := &s.Hypotheses[i]
-		m.Blocks = append(m.Blocks, section(hypothesisLine(h)))
+		m.Blocks = append(m.Blocks, section(hypothesisLine(h, causes)))
 		var items [][]slack.RichTextSectionElement
 		for _, id := range h.For[:min(len(h.For), 4)] {
 			if words := forWordsOf(id, described, evidence); words != "" {
@@ -64,8 +64,12 @@ func why(s *tapio.Story) message {
 	if len(s.Checked) > 0 {
 		m.Blocks = append(m.Blocks, contextLine("Checked and ruled out: "+checked(s)))
 	}
+	right := button(actionRight, "Right cause", s.ID)
+	if s.Cause == tapio.CauseUnknown {
+		right = nil // there is none to be right
+	}
 	m.Blocks = append(m.Blocks,
-		actions("", button(actionPick+".story", "Whole story", "story "+s.ID), button(actionWrong, "Wrong cause…", s.ID), button(actionRight, "Right cause", s.ID)),
+		actions("", button(actionPick+".story", "Whole story", "story "+s.ID), button(actionWrong, "Wrong cause…", s.ID), right),
 		contextLine(gaps(s), reference(s)))
 	return m
 }
@@ -87,7 +91,7 @@ func standingWords(s *tapio.Story) string {
 }
 
 // hypothesisLine is a hypothesis in one line.
-func hypothesisLine(h *tapio.Hypothesis) string {
+func hypothesisLine(h *tapio.Hypothesis, causes []CauseName) string {
 	mark, word := ":white_small_square:", "considered"
 	if h.Chosen {
 		mark, word = ":dart:", "chosen"
@@ -96,7 +100,7 @@ func hypothesisLine(h *tapio.Hypothesis) string {
 	if h.Entity.Namespace != "" {
 		at = h.Entity.Namespace + " " + at
 	}
-	return fmt.Sprintf("%s *%s:* %s at %s, %s", mark, word, code(string(h.Cause), budgetName), code(at, budgetPlace), escape(string(h.Standing), budgetName))
+	return fmt.Sprintf("%s *%s:* %s at %s, %s", mark, word, causeWords(causes, h.Cause), code(at, budgetPlace), escape(string(h.Standing), budgetName))
 }
 
 // forWordsOf is a piece of evidence in words.

@@ -200,7 +200,7 @@ func (d *desk) allowed(t *thread, do deed, now time.Time) time.Time {
 	}
 	i := intent{Do: do}
 	if i.posts(t) {
-		at = later(at, later(free(p.posts, now), free(d.posts, now)))
+		at = later(at, later(p.next, later(free(p.posts, now), free(d.posts, now))))
 		if t.unsure {
 			at = later(at, free(d.looks, now))
 		}

@@ -39,6 +39,7 @@ type place struct {
 	looks time.Time     // when it was last asked whether a channel that refused us has changed
 	asked bool          // that is under way
 	busy  bool          // one call at a time keeps the order
+	next  time.Time     // no post before this: the last one may have been taken in late
 }
 
 func (d *desk) place(name string) *place {

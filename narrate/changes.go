@@ -34,6 +34,16 @@ func changes(cs []tapio.Change) string {
 	return list(words, maxChanges)
 }
 
+// actor words the field manager that made a change, as the API server recorded
+// it: "kubectl-client-side-apply" is what people type as "kubectl apply".
+func actor(manager string) string {
+	manager = inline(manager)
+	if verb, ok := strings.CutPrefix(manager, "kubectl-"); ok {
+		return "kubectl " + strings.TrimPrefix(verb, "client-side-")
+	}
+	return manager
+}
+
 // containersOf returns the set of containers that the changes touch.
 func containersOf(cs []tapio.Change) map[string]bool {
 	set := map[string]bool{}

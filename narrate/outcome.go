@@ -50,6 +50,9 @@ func podsHurt(s *tapio.Story, v *View) string {
 	}
 	switch {
 	case sc.WorstDown == 0 && down == 0:
+		if sc.PodsWanted == 0 {
+			of = "" // it has none, or none is known
+		}
 		if v.Over {
 			return "no pod" + of + " was down"
 		}
@@ -186,8 +189,11 @@ func lastChange(s *tapio.Story) *tapio.StoryEvent {
 	return nil
 }
 
-// fixNoun names a change that helped: "the rollback of checkout (rollout 5:
-// memory limit 32Mi → 256Mi, by kubectl)".
+// maxFix is how long a change may be, in bytes, to be named with what it fixed.
+const maxFix = 60
+
+// fixNoun names a change that helped: "the rollback of checkout (rollout 5, by
+// kubectl rollout)".
 func fixNoun(e *tapio.StoryEvent, s *tapio.Story) string {
 	name := nameOf(e.Entity, s)
 	rev := revision(e.Entity, data(e, tapio.AttrRevision))
@@ -217,11 +223,13 @@ func fixNoun(e *tapio.StoryEvent, s *tapio.Story) string {
 		noun = "this: " + happened(e, s)
 		return noun
 	}
-	if what := changes(changesIn(e)); what != "" {
+	// What a rollback changed back is what the trigger changed, and the timeline
+	// has all of a long change.
+	if what := changes(changesIn(e)); what != "" && len(what) <= maxFix && data(e, tapio.AttrRollback) != "true" {
 		known = append(known, what)
 	}
-	if m := inline(data(e, tapio.AttrManager)); m != "" {
-		known = append(known, "by "+m)
+	if who := actor(data(e, tapio.AttrManager)); who != "" {
+		known = append(known, "by "+who)
 	}
 	return noun + parens(known...)
 }

@@ -43,7 +43,7 @@ func blockedScenes() []scene {
 	drain.events = []tapio.StoryEvent{ev(0, tapio.DrainBlocked, pod1, "reason", "BudgetBlocks", tapio.AttrKind, "PodDisruptionBudget", tapio.AttrObject, "checkout", tapio.AttrNode, "node-7", tapio.AttrDetail, "it wants 3 healthy pods of 3, and 3 are healthy")}
 	drain.scope = tapio.Scope{Workloads: 1, PodsWanted: 3}
 	return []scene{
-		blockedScene("sched-insufficient-resource", "InsufficientResource", none, "one pod asks for 1 of nvidia.com/gpu, and at most nothing is left on a node, node-7", "3 Insufficient nvidia.com/gpu", tapio.FactResource, "nvidia.com/gpu"),
+		blockedScene("sched-insufficient-resource", "InsufficientResource", none, "one pod asks for 1 of nvidia.com/gpu, and no node has any left", "3 Insufficient nvidia.com/gpu", tapio.FactResource, "nvidia.com/gpu"),
 		blockedScene("sched-too-many-pods", "TooManyPods", none, "", "3 Too many pods"),
 		blockedScene("sched-cordoned", "Cordoned", node, "node-7", "1 node(s) were unschedulable, 2 Insufficient cpu", tapio.FactNodeName, "node-7"),
 		blockedScene("sched-pod-affinity", "PodAffinity", none, "it must not run near pods with app=checkout, and each node that could take it has one", "3 node(s) didn't match pod anti-affinity rules"),

@@ -36,7 +36,7 @@ func crossScenes() []scene {
 		cross("dns-failing", tapio.DNSDown, dns, dns, "NoEndpoint",
 			"Service kube-dns of the cluster's DNS has no ready endpoint: its workload is scaled to 0", tapio.FactServiceName, "kube-dns"),
 		cross("node-proxy-down", tapio.ProxyDown, node, node, "NotReady",
-			"pod kube-proxy-x2x7k of node node-7 is not ready, and pods of that node call Services in vain", tapio.FactNodeName, "node-7"),
+			"pod kube-proxy-x2x7k of node node-7 is not ready", tapio.FactNodeName, "node-7"),
 		starved,
 	}
 }

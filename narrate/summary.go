@@ -148,8 +148,8 @@ func triggerSentence(s *tapio.Story) string {
 	}
 	var b strings.Builder
 	b.WriteString(lead + changeNoun(t, s))
-	if t.Manager != "" {
-		b.WriteString(", made by " + inline(t.Manager))
+	if who := actor(t.Manager); who != "" {
+		b.WriteString(", made by " + who)
 	}
 	if what := changes(t.Changes); what != "" {
 		b.WriteString(", which changed " + what)

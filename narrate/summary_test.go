@@ -131,9 +131,9 @@ func TestResolution(t *testing.T) {
 		want   string
 	}{
 		{"nothing seen", nil, "It recovered without a change that Tapio could see. It lasted 10 min; at worst 4 of 6 pods were down."},
-		{"an edit", []tapio.StoryEvent{as(tapio.RoleChange, edit)}, "It recovered 10 s after an edit of ConfigMap shop/app (by kubectl-edit). It lasted 10 min; at worst 4 of 6 pods were down."},
+		{"an edit", []tapio.StoryEvent{as(tapio.RoleChange, edit)}, "It recovered 10 s after an edit of ConfigMap shop/app (by kubectl edit). It lasted 10 min; at worst 4 of 6 pods were down."},
 		{"a change that came too late", []tapio.StoryEvent{as(tapio.RoleChange, late)}, "It recovered without a change that Tapio could see. It lasted 10 min; at worst 4 of 6 pods were down."},
-		{"rollback", back("containers[app].image", "a:2", "a:1"), "It recovered 60 s after the rollback of checkout (rollout 5, image a:2 → a:1, by kubectl-rollout). It lasted 10 min; at worst 4 of 6 pods were down."},
+		{"rollback", back("containers[app].image", "a:2", "a:1"), "It recovered 60 s after the rollback of checkout (rollout 5, by kubectl rollout). It lasted 10 min; at worst 4 of 6 pods were down."},
 		{"node uncordoned", []tapio.StoryEvent{as(tapio.RoleChange, ev(580, tapio.NodeUncordoned, node))}, "It recovered 20 s after this: node node-7 was uncordoned. It lasted 10 min; at worst 4 of 6 pods were down."},
 	} {
 		s := &tapio.Story{
@@ -154,10 +154,10 @@ func TestNews(t *testing.T) {
 		{tapio.News{Kind: tapio.NewsOpened}, "Container app of checkout has been killed 12 times at its memory limit since 14:02 UTC."},
 		{tapio.News{Kind: tapio.NewsCause, Was: "unknown", Now: "container.oom_limit"}, "Cause found: The process used all the memory that its limit of 32Mi allows, so the kernel killed it."},
 		{tapio.News{Kind: tapio.NewsCause, Was: "container.app_error", Now: "container.oom_limit"}, "The cause is another one than told before (Application error): The process used all the memory that its limit of 32Mi allows, so the kernel killed it."},
-		{tapio.News{Kind: tapio.NewsTrigger}, "It began 40 s after rollout 4 of checkout, made by kubectl-client-side-apply, which changed memory limit 256Mi → 32Mi."},
+		{tapio.News{Kind: tapio.NewsTrigger}, "It began 40 s after rollout 4 of checkout, made by kubectl apply, which changed memory limit 256Mi → 32Mi."},
 		{tapio.News{Kind: tapio.NewsScope, Was: "1 of 6 pods down", Now: "3 of 6 pods down"}, "It grew: 1 of 6 pods down → 3 of 6 pods down."},
 		{tapio.News{Kind: tapio.NewsSeverity, Was: "high", Now: "critical"}, "It got worse: SEV2 → SEV1."},
-		{tapio.News{Kind: tapio.NewsChange, Evidence: []string{"e1"}}, "Rollout 4 of checkout began: memory limit 256Mi → 32Mi, by kubectl-client-side-apply."},
+		{tapio.News{Kind: tapio.NewsChange, Evidence: []string{"e1"}}, "Rollout 4 of checkout began: memory limit 256Mi → 32Mi, by kubectl apply."},
 		{tapio.News{Kind: tapio.NewsChange, Evidence: []string{"gone"}, Now: "workload.scaled"}, "Something was changed: workload.scaled."},
 		{tapio.News{Kind: tapio.NewsLog, Now: "panic: x"}, "The log of container app says “panic: x”."},
 		{tapio.News{Kind: tapio.NewsReopened, Was: "14:05"}, "It fails again, after it was resolved at 14:05 UTC: Container app of checkout has been killed 12 times at its memory limit since 14:02 UTC."},

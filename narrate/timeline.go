@@ -300,8 +300,8 @@ func edited(e *tapio.StoryEvent) string {
 }
 
 func by(e *tapio.StoryEvent) string {
-	if m := inline(data(e, tapio.AttrManager)); m != "" {
-		return ", by " + m
+	if who := actor(data(e, tapio.AttrManager)); who != "" {
+		return ", by " + who
 	}
 	return ""
 }

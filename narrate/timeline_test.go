@@ -55,7 +55,7 @@ func TestDescribe(t *testing.T) {
 		{ev(0, tapio.NodeNotReady, node, "status", "False", "reason", "KubeletNotReady"), "node node-7 is not ready (KubeletNotReady)"},
 		{ev(0, tapio.NodePressure, node, "reason", "PIDPressure"), "node node-7 is short of process IDs (PIDPressure)"},
 		{ev(0, tapio.NodePressureEnded, node, "reason", "DiskPressure"), "node node-7 has enough disk space again"},
-		{ev(0, tapio.NodeCordoned, node, "manager", "kubectl-cordon"), "node node-7 was cordoned, by kubectl-cordon"},
+		{ev(0, tapio.NodeCordoned, node, "manager", "kubectl-cordon"), "node node-7 was cordoned, by kubectl cordon"},
 		{ev(0, tapio.NodeUncordoned, node), "node node-7 was uncordoned"},
 		{ev(0, tapio.NodeDeleted, node), "node node-7 was deleted"},
 		{memory(ev(0, tapio.WorkloadRollout, checkout, "revision", "4", "manager", "kubectl")), "rollout 4 of checkout began: memory limit 256Mi → 32Mi, by kubectl"},

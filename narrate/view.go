@@ -177,7 +177,7 @@ func newView(s *tapio.Story) *View {
 	v.dependency(s)
 	v.verbs(s)
 	if t := s.Trigger; t != nil {
-		v.Revision, v.FromRevision, v.Manager = revision(t.Entity, t.Revision), revision(t.Entity, t.From), inline(t.Manager)
+		v.Revision, v.FromRevision, v.Manager = revision(t.Entity, t.Revision), revision(t.Entity, t.From), actor(t.Manager)
 		v.Changes = changes(t.Changes)
 	}
 	return v

@@ -85,7 +85,11 @@ func (j *judge) shortage(v *Verdict) string {
 	case never:
 		return fmt.Sprintf("one pod asks for %s%s, larger than any node: the largest, %s, has %s", asks, unit, largest.State.Entity.Name, plain(allocatable(largest, name)))
 	case roomiest != nil && len(v.Nodes) > 0:
-		return fmt.Sprintf("one pod asks for %s%s, and at most %s is left on a node, %s", asks, unit, plain(roomiest.fails[v.Obstacle].detail), roomiest.State.Entity.Name)
+		left := plain(roomiest.fails[v.Obstacle].detail)
+		if left == "nothing" {
+			return fmt.Sprintf("one pod asks for %s%s, and no node has any left", asks, unit)
+		}
+		return fmt.Sprintf("one pod asks for %s%s, and node %s, which has most left, has %s", asks, unit, roomiest.State.Entity.Name, left)
 	}
 	return fmt.Sprintf("one pod asks for %s%s", asks, unit)
 }

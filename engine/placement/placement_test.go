@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"larger than any node", pod(cpu("16")), "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu.",
 			[]Node{master(), node("n1"), node("n2")}, CPU, "n1 n2", "larger than any node: the largest, n1, has 4"},
-		{"what is left", pod(cpu("2")), "0/1 nodes are available: 1 Insufficient cpu.", []Node{with(node("n1"), pod(cpu("3")))}, CPU, "n1", "at most 1 is left on a node, n1"},
+		{"what is left", pod(cpu("2")), "0/1 nodes are available: 1 Insufficient cpu.", []Node{with(node("n1"), pod(cpu("3")))}, CPU, "n1", "node n1, which has most left, has 1"},
 		{"pods of other namespaces are not known", pod(cpu("2")), "0/1 nodes are available: 1 Insufficient cpu.", []Node{node("n1")}, CPU, "n1", "one pod asks for 2 CPU"},
 		{"the control plane is never the answer", pod(cpu("1")), "0/2 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable.",
 			[]Node{master(), node("n1", cordoned)}, Cordoned, "n1", "n1"},
