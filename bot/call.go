@@ -81,7 +81,7 @@ func (c *call) run(ctx context.Context) result {
 			if _, reason, _ := judge(r.err); reason != "missing_scope" {
 				return r
 			}
-			c.api.log.Warn("a direct message can't be searched for without the scope im:write; it may come twice", "user", c.name)
+			c.api.log.Warn("a direct message can't be searched for without the scopes im:write and im:history; it may come twice", "user", c.name)
 			r.channel, r.err = "", nil
 		}
 	}

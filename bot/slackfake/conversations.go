@@ -56,6 +56,26 @@ func (w *Workspace) visible(c *channel) bool {
 	return c != nil && (!c.Private || c.members[w.bot.ID])
 }
 
+// scoped refuses what needs a scope of the channel's kind: reading the history of
+// a direct message wants im:history, not channels:history.
+func (w *Workspace) scoped(kind, right string) error {
+	scope := map[string]string{"public_channel": "channels:", "private_channel": "groups:", "im": "im:", "mpim": "mpim:"}[kind] + right
+	if slices.Contains(w.opts.Scopes, scope) {
+		return nil
+	}
+	return &apiError{name: "missing_scope", extra: map[string]any{"needed": scope, "provided": strings.Join(w.opts.Scopes, ",")}}
+}
+
+func (c *channel) kind() string {
+	switch {
+	case c.IM != "":
+		return "im"
+	case c.Private:
+		return "private_channel"
+	}
+	return "public_channel"
+}
+
 func (w *Workspace) conversationsList(a args) (reply, error) {
 	types := a["types"]
 	if types == "" {
@@ -63,17 +83,14 @@ func (w *Workspace) conversationsList(a args) (reply, error) {
 	}
 	want := map[string]bool{}
 	for t := range strings.SplitSeq(types, ",") {
+		if err := w.scoped(strings.TrimSpace(t), "read"); err != nil {
+			return nil, err
+		}
 		want[strings.TrimSpace(t)] = true
 	}
 	var all []map[string]any
 	for _, c := range w.channels {
-		kind := "public_channel"
-		if c.IM != "" {
-			kind = "im"
-		} else if c.Private {
-			kind = "private_channel"
-		}
-		if want[kind] && w.visible(c) && !(c.Archived && a.on("exclude_archived")) {
+		if want[c.kind()] && w.visible(c) && !(c.Archived && a.on("exclude_archived")) {
 			all = append(all, w.conversation(c))
 		}
 	}
@@ -88,6 +105,9 @@ func (w *Workspace) conversationsInfo(a args) (reply, error) {
 	c := w.channel(a["channel"])
 	if !w.visible(c) || c.ID != a["channel"] {
 		return nil, fail("channel_not_found")
+	}
+	if err := w.scoped(c.kind(), "read"); err != nil {
+		return nil, err
 	}
 	return reply{"channel": w.conversation(c)}, nil
 }
@@ -155,7 +175,7 @@ func (w *Workspace) readable(id string) (*channel, error) {
 	case !c.members[w.bot.ID]:
 		return nil, fail("not_in_channel")
 	}
-	return c, nil
+	return c, w.scoped(c.kind(), "history")
 }
 
 func (w *Workspace) history(a args) (reply, error) {
