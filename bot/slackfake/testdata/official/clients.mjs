@@ -1,12 +1,13 @@
 // Slack's own clients against the stand-in: first the Web API, then a Bolt app
 // over Socket Mode that the Go test talks to until it closes standard input.
-// URL, BOT_TOKEN, APP_TOKEN and USER come in the environment.
+// URL, BOT_TOKEN, APP_TOKEN, SIGNING_SECRET, PORT and USER come in the environment.
+// A second Bolt app hears signed HTTP requests, and judges their signatures.
 import assert from "node:assert/strict";
 import bolt from "@slack/bolt";
 import { SocketModeClient } from "@slack/socket-mode";
 import { WebClient, ErrorCode, LogLevel } from "@slack/web-api";
 
-const { URL: base, BOT_TOKEN, APP_TOKEN, USER } = process.env;
+const { URL: base, BOT_TOKEN, APP_TOKEN, SIGNING_SECRET, PORT, USER } = process.env;
 const options = { slackApiUrl: `${base}/api/`, logLevel: LogLevel.ERROR, retryConfig: { retries: 0 } };
 const web = new WebClient(BOT_TOKEN, options);
 
@@ -52,6 +53,22 @@ await web.reactions.add({ channel, timestamp: root.ts, name: "eyes" });
 const { channel: direct } = await web.conversations.open({ users: USER });
 await web.chat.postMessage({ channel: direct.id, text: "hello" });
 
+const { usergroups } = await web.usergroups.list();
+assert.deepEqual(usergroups.map((g) => g.handle), ["sre"]);
+const { users: members } = await web.usergroups.users.list({ usergroup: usergroups[0].id });
+assert.deepEqual(members, [USER]);
+await refused("no_such_subteam", web.usergroups.users.list({ usergroup: "S404" }));
+
+const home = { type: "home", blocks: [{ type: "section", text: { type: "mrkdwn", text: "*hello*" } }] };
+const published = await web.views.publish({ user_id: USER, view: home });
+assert.equal(published.view.type, "home");
+await refused("hash_conflict", web.views.publish({ user_id: USER, view: home, hash: "old" }));
+await refused("invalid_arguments", web.views.publish({ user_id: USER, view: { ...home, blocks: [{ type: "actions", elements: [] }] } }));
+await refused("invalid_trigger_id", web.views.open({ trigger_id: "1.2.3", view: { type: "modal", title: { type: "plain_text", text: "x" }, blocks: home.blocks } }));
+const joined = await web.conversations.join({ channel: channels.find((c) => c.name === "open").id });
+assert.ok(joined.channel.is_member);
+assert.ok((await web.conversations.info({ channel })).channel.is_member);
+
 await refused("channel_not_found", web.chat.postMessage({ channel: "C404", text: "x" }));
 await refused("no_text", web.chat.postMessage({ channel, text: "" }));
 await refused("not_in_channel", web.chat.postMessage({ channel: channels.find((c) => c.name === "elsewhere").id, text: "x" }));
@@ -71,13 +88,18 @@ const socket = new SocketModeClient({ appToken: APP_TOKEN, logLevel: LogLevel.ER
 await socket.start();
 await socket.disconnect();
 
-// The Bolt app answers a command and a click.
+// The Bolt app answers commands, clicks, events, modals and a shortcut.
 const app = new bolt.App({
   token: BOT_TOKEN, appToken: APP_TOKEN, socketMode: true, logLevel: LogLevel.ERROR, clientOptions: options,
 });
+const modal = {
+  type: "modal", callback_id: "note", private_metadata: "m", title: { type: "plain_text", text: "Note" }, submit: { type: "plain_text", text: "Add" },
+  blocks: [{ type: "input", block_id: "text", label: { type: "plain_text", text: "Text" }, element: { type: "plain_text_input", action_id: "value" } }],
+};
 app.command("/tapio", async ({ command, ack, respond, client }) => {
   if (command.text === "ack") return ack({ text: "in the acknowledgement" });
   await ack();
+  if (command.text === "modal") return client.views.open({ trigger_id: command.trigger_id, view: modal });
   if (command.text === "post") return client.chat.postEphemeral({ channel: command.channel_id, user: command.user_id, text: "as an ephemeral" });
   await respond({ response_type: "ephemeral", text: "over the response URL", blocks: [{ type: "section", text: { type: "mrkdwn", text: `*${command.text}*` } }] });
 });
@@ -85,9 +107,35 @@ app.action("ack", async ({ ack, action, body, client }) => {
   await ack();
   await client.chat.update({ channel: body.channel.id, ts: body.message.ts, text: `${action.value} acknowledged by ${body.user.id}` });
 });
+app.event("app_home_opened", async ({ event, client }) => {
+  const button = { type: "button", action_id: "refresh", text: { type: "plain_text", text: "Refresh" }, value: "v" };
+  await client.views.publish({ user_id: event.user, view: { type: "home", blocks: [{ type: "actions", elements: [button] }] } });
+});
+app.action("refresh", async ({ ack, body, client }) => {
+  await ack();
+  await client.views.publish({ user_id: body.user.id, view: { type: "home", blocks: [{ type: "header", text: { type: "plain_text", text: "refreshed" } }] } });
+});
+app.view("note", async ({ ack, view, body, client }) => {
+  const text = view.state.values.text.value.value;
+  if (text === "bad") return ack({ response_action: "errors", errors: { text: "not that" } });
+  await ack();
+  await client.chat.postMessage({ channel, text: `${body.user.id} notes ${text} with ${view.private_metadata}` });
+});
+app.shortcut({ type: "message_action", callback_id: "keep" }, async ({ ack, shortcut, respond, client }) => {
+  await ack();
+  await respond({ response_type: "ephemeral", text: `kept ${shortcut.message.ts}` });
+});
 await app.start();
+const http = new bolt.App({ token: BOT_TOKEN, signingSecret: SIGNING_SECRET, logLevel: LogLevel.ERROR, clientOptions: options });
+http.command("/tapio", async ({ command, ack, respond }) => { await ack(); await respond(`over HTTP: ${command.text}`); });
+http.action("ack", async ({ ack, respond }) => { await ack(); await respond({ text: "clicked over HTTP", replace_original: false }); });
+http.event("app_home_opened", async ({ event, client }) => {
+  await client.views.publish({ user_id: event.user, view: { type: "home", blocks: [{ type: "header", text: { type: "plain_text", text: "over HTTP" } }] } });
+});
+await http.start({ port: Number(PORT), host: "127.0.0.1" });
 console.log("ready");
 process.stdin.resume();
 await new Promise((done) => process.stdin.on("end", done));
 await app.stop();
+await http.stop();
 process.exit(0);
