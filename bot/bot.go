@@ -90,6 +90,10 @@ type Options struct {
 	DefaultChannel string  // "#name" or ID
 	Routes         []Route // the first that matches wins; an annotation goes before all
 
+	// TellResolved are channels that see the reply which says that a story is
+	// resolved, and not its thread alone.
+	TellResolved []string
+
 	Allow       Allow       // who may acknowledge and mute
 	OnCall      []Rotation  // who is on call
 	Call        Call        // when they are called

@@ -354,7 +354,8 @@ func (d *desk) apply(dec decision, s *tapio.Story, now time.Time) []*thread {
 	var facts []fact
 	for _, n := range dec.news {
 		f := newFact(s, n, now)
-		f.Broadcast = dec.loud && (n.Kind == tapio.NewsSeverity || n.Kind == tapio.NewsReopened)
+		f.Broadcast = dec.loud && (n.Kind == tapio.NewsSeverity || n.Kind == tapio.NewsReopened) ||
+			n.Kind == tapio.NewsResolved && slices.ContainsFunc(d.opts.TellResolved, func(c string) bool { return channelName(c) == t.Route })
 		facts = append(facts, f)
 	}
 	if dec.fold {

@@ -297,6 +297,23 @@ func TestHushedStaysTrue(t *testing.T) {
 	})
 }
 
+// TestTellResolved: a channel that asked for it sees that a story is resolved.
+func TestTellResolved(t *testing.T) {
+	for _, asked := range []bool{true, false} {
+		played(t, slackfake.Options{}, func(w *world) {
+			s := w.incident()
+			replies := w.slack.Replies("payments", w.root("payments", s.ID).TS)
+			if last := replies[len(replies)-1]; last.Broadcast != asked || !strings.Contains(last.Text, "Resolved") {
+				t.Errorf("asked %v: %+v", asked, last)
+			}
+		}, func(o *Options) {
+			if asked {
+				o.TellResolved = []string{"payments"}
+			}
+		})
+	}
+}
+
 // TestMendedChannel: a channel that takes messages again is noticed, though
 // nothing is to be said there.
 func TestMendedChannel(t *testing.T) {

@@ -208,7 +208,7 @@ func muteStoryView(s *tapio.Story, from modalFrom) slack.ModalViewRequest {
 
 // wrongView asks for the right cause.
 func wrongView(s *tapio.Story, causes []CauseName, from modalFrom) slack.ModalViewRequest {
-	told := fmt.Sprintf("*Told:* %s %s", code(string(s.Cause), budgetName), escape(s.RootCause, budgetSentence))
+	told := fmt.Sprintf("*Told:* %s. %s", causeWords(causes, s.Cause), escape(s.RootCause, budgetSentence))
 	blocks := []slack.Block{aboutStory(s), section(told)}
 	if m := causeMenu(causes, s.Cause); m != nil {
 		blocks = append(blocks, input(fieldCause, "What was it really?", "", true, m))

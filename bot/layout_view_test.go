@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +61,34 @@ func digestOf(over tapio.Story, many []tapio.Story) *period {
 	p := &period{from: t0.Add(-time.Hour), to: t0.Add(23 * time.Hour), open: many[:2], muted: 1, causes: causesOf()}
 	p.count(append([]tapio.Story{over, again}, many[:2]...), 24*time.Hour)
 	return p
+}
+
+// emojiOf are the names of emoji in a golden file.
+var emojiOf = regexp.MustCompile(`:[a-z_]{3,}:`)
+
+// TestEmoji: the page of the stand-in knows each emoji that the bot uses.
+func TestEmoji(t *testing.T) {
+	known, err := os.ReadFile("slackfake/page/emoji.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, glob := range []string{"testdata/*.json", "testdata/views/*.json"} {
+		files, err := filepath.Glob(glob)
+		if err != nil || len(files) == 0 {
+			t.Fatal(glob, err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range emojiOf.FindAllString(string(b), -1) {
+				if !slices.Contains(strings.Fields(string(known)), strings.Trim(name, ":")) {
+					t.Errorf("%s: %s is not in slackfake/page/emoji.js", f, name)
+				}
+			}
+		}
+	}
 }
 
 func causesOf() []CauseName {

@@ -84,7 +84,7 @@ func (b *Bot) oncall(team string, now time.Time) message {
 // words says when people are called.
 func (c *Call) words() string {
 	if c.Severity == 0 {
-		return "from the rotations in Tapio's config, which also says that nobody is called"
+		return "From the rotations in Tapio's config, which also says that nobody is called"
 	}
 	which := "a story of SEV1"
 	switch {
@@ -93,7 +93,7 @@ func (c *Call) words() string {
 	case c.Severity > 2:
 		which = fmt.Sprintf("a story of SEV1 to SEV%d", c.Severity)
 	}
-	return fmt.Sprintf("who is called, by direct message, when nobody acknowledges %s for %s; the next %s later. _Ack_ ends it.", which, duration(c.After), duration(c.Every))
+	return fmt.Sprintf("Who is called, by direct message, when nobody acknowledges %s for %s; the next %s later. _Ack_ ends it.", which, duration(c.After), duration(c.Every))
 }
 
 // mentionOf names a person of the config. In an ephemeral answer and in the

@@ -4,7 +4,9 @@ package slackfake
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -25,13 +27,23 @@ func TestPictures(t *testing.T) {
 		Hints:        []string{"/tapio help", "/tapio list", "/tapio story cart-6c9d-x7kfp"},
 		NoRateLimits: true,
 	})
-	srv := httptest.NewServer(w.Handler())
+	mux := http.NewServeMux()
+	mux.Handle("/", w.Handler())
+	mux.HandleFunc("GET /trigger", func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, w.Trigger("you")) })
+	srv := httptest.NewServer(mux)
 	defer srv.Close()
 	defer w.Close()
 	seed(t, w)
+	home, err := os.ReadFile("../testdata/views/home.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.do("views.publish", args{"user_id": w.UserID("you"), "view": string(home)}, w.BotToken(), nil); err != nil {
+		t.Fatal(err)
+	}
 	w.whisperText("incidents", "Two stories are open:\n:red_circle: *<https://stories.example/s1|cart is crash-looping>* · 6 min · `shop`\n:large_yellow_circle: *search cannot be scheduled* · 31 min · `search`")
 	w.SetStatus("Replaying a recorded incident at 10×: 3:12 of 9:40", 192.0/580)
-	node(t, w, "page.mjs", srv.URL, "../../out/pictures")
+	node(t, w, "page.mjs", srv.URL, "../../out/pictures", "../../bot/testdata/views")
 }
 
 // TestPageBehaves uses the page with a browser's keyboard and mouse.

@@ -57,8 +57,9 @@ func startSlack(parts *lifecycle.Parts, o runOptions, journal *store.Store, metr
 	options := bot.Options{
 		Journal: journal, Stories: journal, Ledger: journal,
 		APIURL: c.APIURL, SocketMode: c.SocketMode, DefaultChannel: c.DefaultChannel,
-		Allow:       bot.Allow{Ack: c.Allow.Ack, Mute: c.Allow.Mute},
-		DigestEvery: c.Digest.Every, DigestAt: c.Digest.At,
+		TellResolved: c.TellResolved,
+		Allow:        bot.Allow{Ack: c.Allow.Ack, Mute: c.Allow.Mute},
+		DigestEvery:  c.Digest.Every, DigestAt: c.Digest.At,
 		Causes: x.causes, Keep: x.keep, Lacking: x.lacking,
 		Log: o.log, Registerer: metrics,
 	}

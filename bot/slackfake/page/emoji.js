@@ -3,7 +3,7 @@
 const names = `
 red_circle 🔴 large_orange_circle 🟠 orange_circle 🟠 large_yellow_circle 🟡 yellow_circle 🟡 large_green_circle 🟢 green_circle 🟢
 large_blue_circle 🔵 blue_circle 🔵 large_purple_circle 🟣 purple_circle 🟣 large_brown_circle 🟤 white_circle ⚪ black_circle ⚫
-large_green_square 🟩 large_red_square 🟥 large_yellow_square 🟨 large_orange_square 🟧 white_large_square ⬜ black_large_square ⬛
+dart 🎯 white_small_square ▫️ black_small_square ▪️ newspaper 📰 repeat 🔁 large_green_square 🟩 large_red_square 🟥 large_yellow_square 🟨 large_orange_square 🟧 white_large_square ⬜ black_large_square ⬛
 small_red_triangle 🔺 small_red_triangle_down 🔻 white_check_mark ✅ heavy_check_mark ✔️ ballot_box_with_check ☑️ x ❌
 negative_squared_cross_mark ❎ warning ⚠️ no_entry ⛔ no_entry_sign 🚫 octagonal_sign 🛑 rotating_light 🚨 exclamation ❗ question ❓
 grey_exclamation ❕ grey_question ❔ bangbang ‼️ information_source ℹ️ fire 🔥 boom 💥 zap ⚡ skull 💀 eyes 👀 bell 🔔 no_bell 🔕

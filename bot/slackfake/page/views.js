@@ -81,6 +81,10 @@ export function setUpViews(dialog, home) {
     });
     dialog.replaceChildren(form);
     if (!dialog.open) dialog.showModal();
+    if (!form.querySelector("input, textarea, select")) { // nothing to fill in: it is read from its top
+      form.querySelector("h2").tabIndex = -1;
+      form.querySelector("h2").focus();
+    }
   };
 }
 

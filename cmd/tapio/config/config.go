@@ -72,19 +72,20 @@ type Relay struct {
 
 // Slack says how to reach Slack and where stories are told.
 type Slack struct {
-	BotTokenEnv       string  `json:"bot_token_env"`
-	BotTokenFile      string  `json:"bot_token_file"`
-	AppTokenEnv       string  `json:"app_token_env"`
-	AppTokenFile      string  `json:"app_token_file"`
-	SigningSecretEnv  string  `json:"signing_secret_env"`
-	SigningSecretFile string  `json:"signing_secret_file"`
-	SocketMode        bool    `json:"socket_mode"`
-	DefaultChannel    string  `json:"default_channel"`
-	Routes            []Route `json:"routes"`
-	APIURL            string  `json:"api_url"`
-	Allow             Allow   `json:"allow"`
-	Digest            Digest  `json:"digest"`
-	Storm             Storm   `json:"storm"`
+	BotTokenEnv       string   `json:"bot_token_env"`
+	BotTokenFile      string   `json:"bot_token_file"`
+	AppTokenEnv       string   `json:"app_token_env"`
+	AppTokenFile      string   `json:"app_token_file"`
+	SigningSecretEnv  string   `json:"signing_secret_env"`
+	SigningSecretFile string   `json:"signing_secret_file"`
+	SocketMode        bool     `json:"socket_mode"`
+	DefaultChannel    string   `json:"default_channel"`
+	Routes            []Route  `json:"routes"`
+	TellResolved      []string `json:"tell_resolved"` // channels
+	APIURL            string   `json:"api_url"`
+	Allow             Allow    `json:"allow"`
+	Digest            Digest   `json:"digest"`
+	Storm             Storm    `json:"storm"`
 }
 
 // Allow says who may do what: user groups as "@handle" or ID, people as ID. An
@@ -255,6 +256,11 @@ func (c *Config) problems() []problem {
 		}
 		if !channelForm.MatchString(r.Channel) {
 			add(fmt.Sprintf("slack.routes[%d].channel", i), fmt.Sprintf("%q %s", r.Channel, badChannel))
+		}
+	}
+	for i, c := range s.TellResolved {
+		if !channelForm.MatchString(c) {
+			add(fmt.Sprintf("slack.tell_resolved[%d]", i), fmt.Sprintf("%q %s", c, badChannel))
 		}
 	}
 	for _, l := range []struct {
