@@ -138,14 +138,17 @@ func (d *desk) nextCall(t *thread, now time.Time) (called, time.Time, bool) {
 		return called{}, time.Time{}, false
 	}
 	at := t.Alone.Add(d.opts.Call.After)
+	if len(t.Calls) > 0 {
+		at = t.Calls[0].At
+	}
 	times := map[string]int{}
 	for _, c := range t.Calls {
 		times[c.User]++
-		if c.Passed || c.Failed != "" {
+		if c.Passed || c.Failed != "" { // they need no time
 			times[c.User] = d.opts.Call.Rounds
-			at = c.At
+			at = later(at, c.At)
 		} else {
-			at = c.At.Add(d.opts.Call.Every)
+			at = later(at, c.At.Add(d.opts.Call.Every))
 		}
 	}
 	people := r.people(now)
@@ -252,8 +255,10 @@ func passStory(story string, by ack) act {
 			return "Tapio doesn't remember this story any more.", nil
 		}
 		if t.Ack != nil && t.Ack.User == by.User {
+			calls := t.Calls
 			t.Ack = nil
 			d.heed(t, now)
+			t.Calls = calls // who was called just now isn't called again for it
 		}
 		switch {
 		case t.Ack != nil:
@@ -277,7 +282,7 @@ func passStory(story string, by ack) act {
 		if !slices.ContainsFunc(t.Calls, func(c called) bool { return c.User == by.User }) {
 			t.Calls = append(t.Calls, called{User: by.User, Passed: true, At: now})
 		}
-		next, _, more := d.nextCall(t, now)
+		next, at, more := d.nextCall(t, now)
 		text := by.plainName() + " can't take it."
 		if !more {
 			text += " Nobody else is left to call."
@@ -290,6 +295,9 @@ func passStory(story string, by ack) act {
 		}
 		if !more {
 			return ":telephone_receiver: Understood. Nobody else is left to call; the thread says so to everybody.", d.save(ctx, records...)
+		}
+		if at.After(now) {
+			return fmt.Sprintf(":telephone_receiver: Understood. %s, the %s, is called %s, unless somebody acknowledges before.", mentionOf(next.User), escape(next.whose(), budgetName), moment(at, now)), d.save(ctx, records...)
 		}
 		return fmt.Sprintf(":telephone_receiver: Understood. %s, the %s, is called now.", mentionOf(next.User), escape(next.whose(), budgetName)), d.save(ctx, records...)
 	}

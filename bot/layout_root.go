@@ -177,7 +177,7 @@ func (sc *scene) resolved() message {
 		Fallback: "resolved",
 	}
 	lines := []string{fmt.Sprintf(":white_check_mark: %s — resolved in *%s*", bold(titleOf(s), budgetTitle), took)}
-	for _, l := range [][2]string{{"Cause", strings.TrimSpace(s.RootCause + " " + beganAfter(s))}, {"Fix", s.Resolution}} {
+	for _, l := range [][2]string{{"Cause", strings.TrimSpace(s.RootCause + " " + beganAfter(s))}, {"Fix", untimed(s.Resolution)}} {
 		if text := zoned(escape(l[1], budgetSentence), s.Updated); text != "" {
 			lines = append(lines, "*"+l[0]+":* "+text)
 		}
@@ -197,6 +197,20 @@ func (sc *scene) resolved() message {
 			"began "+moment(s.Timestamp, s.Resolved), gaps(s), sc.pointers(), reference(s)),
 	}
 	return m
+}
+
+// untimed is a resolution without how long it was, which stands above it.
+func untimed(resolution string) string {
+	before, rest, ok := strings.Cut(resolution, "It lasted ")
+	end := strings.IndexAny(rest, ";.")
+	if !ok || end < 0 {
+		return resolution
+	}
+	after := strings.TrimSpace(rest[end+1:])
+	if rest[end] == ';' {
+		after = capital(after)
+	}
+	return strings.TrimSpace(before + after)
 }
 
 // flapped says how often a story came back that may come back again.
@@ -416,17 +430,20 @@ func clock(t, near time.Time) string {
 	return t.Format("15:04 UTC")
 }
 
-// duration writes how long something took, in the largest two units.
+// duration writes how long something took, rounded to what a person would say,
+// as the sentences of a story do.
 func duration(d time.Duration) string {
+	minutes := int(d.Round(time.Minute) / time.Minute)
+	hours := int(d.Round(time.Hour) / time.Hour)
 	switch {
 	case d < time.Second:
-		return "under 1 s"
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d/time.Second))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d/time.Minute))
+		return "less than 1 s"
+	case d < 90*time.Second:
+		return fmt.Sprintf("%d s", int(d.Round(time.Second)/time.Second))
+	case d < time.Hour-30*time.Second:
+		return fmt.Sprintf("%d min", minutes)
 	case d < 24*time.Hour:
-		return strings.TrimSuffix(fmt.Sprintf("%d h %d min", int(d/time.Hour), int(d%time.Hour/time.Minute)), " 0 min")
+		return strings.TrimSuffix(fmt.Sprintf("%d h %d min", minutes/60, minutes%60), " 0 min")
 	}
-	return strings.TrimSuffix(fmt.Sprintf("%d d %d h", int(d/(24*time.Hour)), int(d%(24*time.Hour)/time.Hour)), " 0 h")
+	return strings.TrimSuffix(fmt.Sprintf("%d d %d h", hours/24, hours%24), " 0 h")
 }

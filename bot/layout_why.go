@@ -34,17 +34,15 @@ func why(s *tapio.Story, causes []CauseName) message {
 		m.Blocks = append(m.Blocks, section(fmt.Sprintf("*What changed before:* %s", cmp.Or(
 			escape(beganAfter(s), budgetSentence), escape(described[t.Evidence], budgetSentence), escape(string(t.Type), budgetName)))))
 	}
-	for i := range s.Hypotheses[:min(len(s.Hypotheses), maxHypotheses)] {
-		h := &s.Hypotheses[i]
+	known := slices.DeleteFunc(slices.Clone(s.Hypotheses), func(h tapio.Hypothesis) bool {
+		return h.Cause == tapio.CauseUnknown && !h.Chosen // a symptom that names no cause
+	})
+	for i := range known[:min(len(known), maxHypotheses)] {
+		h := &known[i]
 		m.Blocks = append(m.Blocks, section(hypothesisLine(h, causes)))
 		var items [][]slack.RichTextSectionElement
-		for _, id := range h.For[:min(len(h.For), 4)] {
-			if words := forWordsOf(id, described, evidence); words != "" {
-				items = append(items, []slack.RichTextSectionElement{boldPiece("for "), textPiece(words)})
-			}
-		}
-		if more := len(h.For) - 4; more > 0 {
-			items = append(items, []slack.RichTextSectionElement{boldPiece("for "), textPiece(fmt.Sprintf("%d more facts of this kind", more))})
+		for _, words := range speaksFor(h, described, evidence) {
+			items = append(items, []slack.RichTextSectionElement{boldPiece("for "), textPiece(words)})
 		}
 		for _, text := range h.Against[:min(len(h.Against), 4)] {
 			if words := literal(text, budgetLine); words != "" {
@@ -55,10 +53,10 @@ func why(s *tapio.Story, causes []CauseName) message {
 			m.Blocks = append(m.Blocks, bullets(items...))
 		}
 	}
-	if more := len(s.Hypotheses) - maxHypotheses; more > 0 {
+	if more := len(known) - maxHypotheses; more > 0 {
 		m.Blocks = append(m.Blocks, contextLine(fmt.Sprintf("…and %d weaker candidates", more)))
 	}
-	if len(s.Hypotheses) == 0 {
+	if len(known) == 0 {
 		m.Blocks = append(m.Blocks, section("No candidate cause touches what fails: Tapio names none rather than a wrong one."))
 	}
 	if len(s.Checked) > 0 {
@@ -101,6 +99,26 @@ func hypothesisLine(h *tapio.Hypothesis, causes []CauseName) string {
 		at = h.Entity.Namespace + " " + at
 	}
 	return fmt.Sprintf("%s *%s:* %s at %s, %s", mark, word, causeWords(causes, h.Cause), code(at, budgetPlace), escape(string(h.Standing), budgetName))
+}
+
+// speaksFor are at most four lines of what speaks for a hypothesis. Lines of the
+// timeline stand for what they count; what the source said in its own words is
+// shown where there is none.
+func speaksFor(h *tapio.Hypothesis, described map[string]string, evidence map[string]*tapio.Evidence) []string {
+	ids := slices.DeleteFunc(slices.Clone(h.For), func(id string) bool { return described[id] == "" })
+	if len(ids) == 0 {
+		ids = h.For
+	}
+	var out []string
+	for _, id := range ids[:min(len(ids), 4)] {
+		if words := forWordsOf(id, described, evidence); words != "" {
+			out = append(out, words)
+		}
+	}
+	if more := len(ids) - 4; more > 0 {
+		out = append(out, fmt.Sprintf("%d more facts of this kind", more))
+	}
+	return out
 }
 
 // forWordsOf is a piece of evidence in words.

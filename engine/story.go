@@ -150,7 +150,7 @@ func (e *Engine) hypotheses(inc *incident) []tapio.Hypothesis {
 		if f != inc.chosen && len(out) < 6 {
 			why := inc.against[f]
 			if why == "" {
-				why = "less upstream than: " + inc.chosen.Template.Name
+				why = "explained by what lies deeper: " + inc.chosen.Template.Name
 			}
 			out = append(out, inc.hypothesis(f, why))
 		}

@@ -114,10 +114,15 @@ func demo(ctx context.Context, o demoOptions) (err error) {
 	}
 	parts.Add("store", func(context.Context) error { return journal.Close() })
 
+	templates, err := loadTemplates(nil, nil)
+	if err != nil {
+		return err
+	}
 	b, err := bot.New(bot.Options{
 		Journal: journal, Stories: journal, Ledger: journal,
 		BotToken: workspace.BotToken(), AppToken: workspace.AppToken(), SigningSecret: workspace.SigningSecret(),
 		APIURL: url + "api/", SocketMode: true, DefaultChannel: "#incidents",
+		Causes:    causeNames(templates),
 		BundleFor: faster(bundleFor, o.speed), EditEvery: faster(editEvery, o.speed),
 		Log: o.log,
 	})
@@ -126,10 +131,6 @@ func demo(ctx context.Context, o demoOptions) (err error) {
 	}
 	parts.Run("bot", b.Run)
 
-	templates, err := loadTemplates(nil, nil)
-	if err != nil {
-		return err
-	}
 	engine, narrator, err := newJudge(film.header, templates)
 	if err != nil {
 		return err
