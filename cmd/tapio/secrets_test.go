@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,17 @@ func TestSecretsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// In life the log is an answer, which comes after what it is asked for.
+	isLog := func(o tapio.Observation) bool { return o.Event != nil && o.Event.Type == tapio.ContainerLog }
+	slices.SortStableFunc(result.Observations, func(x, y tapio.Observation) int {
+		switch {
+		case isLog(x) == isLog(y):
+			return 0
+		case isLog(y):
+			return -1
+		}
+		return 1
+	})
 	for i := range result.Observations {
 		if err := l.Observe(t.Context(), &result.Observations[i]); err != nil {
 			t.Fatal(err)
