@@ -170,6 +170,7 @@ type StoryEvent struct {
 	Last        time.Time      `json:"last,omitzero"` // of the last one, where Count > 1
 	Count       int            `json:"count,omitempty"`
 	Source      Source         `json:"source"`
+	Witnesses   []Source       `json:"witnesses,omitempty"` // other sources that saw the same, sorted
 	Type        EventType      `json:"type"`
 	Role        Role           `json:"role"`
 	Entity      Entity         `json:"entity"`

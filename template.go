@@ -90,6 +90,8 @@ const (
 
 	CauseNodeRuntimeDown       Cause = "node.runtime_down"
 	CauseNodeNetworkNotReady   Cause = "node.network_not_ready"
+	CauseNodeKubeletDown       Cause = "node.kubelet_down"
+	CauseNodeGone              Cause = "node.gone"
 	CauseNodeRebooted          Cause = "node.rebooted"
 	CauseNodeShutdown          Cause = "node.shutdown"
 	CauseNodeReadOnly          Cause = "node.readonly_filesystem"

@@ -99,6 +99,7 @@ type Engine struct {
 	// unchecked holds what is to be compared with what it names, and when;
 	// standing what contradicts what, by the entity that was compared.
 	unchecked map[tapio.Entity]time.Time
+	witnessed witnesses
 	standing  map[tapio.Entity][]*tapio.Event
 
 	// unstarted holds when a pod that was never ready should be.
@@ -292,6 +293,7 @@ func (e *Engine) tidy(now time.Time) {
 	}
 	e.tidied = now
 	e.tidyStanding()
+	e.witnessed.tidy(now)
 	e.graph.Forget(now)
 	e.matcher.Forget(now)
 	for id, at := range e.seen {
@@ -379,11 +381,16 @@ func (e *Engine) forgetHalf() {
 func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 	e.noteDrain(ev)
 	matters := e.matcher.Relevant(ev.Type)
-	if !matters && !told(ev) {
+	if !matters && !told(ev) && !ev.Type.IsRuntime() {
 		return nil
 	}
 	if !e.remember(ev) {
 		return nil
+	}
+	if ev.Type.IsRuntime() {
+		if e.witness(ev); !matters {
+			return nil
+		}
 	}
 	e.keepRecent(ev)
 	out := e.refused(ev)
@@ -408,7 +415,7 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
-		tapio.QuotaChanged, tapio.ServiceChanged, tapio.PolicyChanged, tapio.RouteChanged, tapio.NodeReady, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
+		tapio.QuotaChanged, tapio.ServiceChanged, tapio.PolicyChanged, tapio.RouteChanged, tapio.NodeReady, tapio.NodeKubeletUp, tapio.NodeRuntimeUp, tapio.NodeAgentBack, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
 		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete,
 		tapio.EtcdLeaderChanged, tapio.EtcdCompaction, tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy, tapio.WebhookAnswering:
 		return true

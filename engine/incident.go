@@ -33,6 +33,7 @@ type incident struct {
 	trigger  *tapio.Trigger
 	asked    map[string]bool // runs whose log was asked for
 	configs  map[string]bool // ConfigMaps whose values were asked for
+	exits    map[string]exit // ends of containers on the timeline, by container ID
 
 	onset     time.Time // event time of the first symptom
 	found     time.Time // engine time of the first finding

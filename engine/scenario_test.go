@@ -271,7 +271,7 @@ func parseEntity(s string) (tapio.Entity, error) {
 
 func event(at time.Time, typ tapio.EventType, entity tapio.Entity, o options) *tapio.Event {
 	ev := &tapio.Event{
-		Time: at, Seen: at, Source: tapio.SourceKubernetes, Type: typ, Severity: tapio.SeverityMedium, Entity: entity,
+		Time: at, Seen: at, Source: tapio.Source(o.get("source", string(tapio.SourceKubernetes))), Type: typ, Severity: tapio.SeverityMedium, Entity: entity,
 		Reason: o["reason"], Message: o["message"], Count: int(o.int("count", 0)), Listed: o["listed"] == "true",
 		Attrs: map[string]string{},
 	}
@@ -288,7 +288,7 @@ func event(at time.Time, typ tapio.EventType, entity tapio.Entity, o options) *t
 	}
 	for k, v := range o {
 		switch k {
-		case "reason", "message", "count", "listed", "change", "ago":
+		case "reason", "message", "count", "listed", "change", "ago", "source":
 		default:
 			ev.Attrs[k] = v
 		}

@@ -26,6 +26,7 @@ func (e *Engine) record(inc *incident, ev *tapio.Event, role tapio.Role) {
 		inc.cite(ev)
 		return
 	}
+	defer e.recall(inc, ev)
 	if started, err := time.Parse(time.RFC3339, ev.Attrs[tapio.AttrStartedAt]); err == nil && ev.Type == tapio.ContainerExit {
 		// How long it ran well before it failed for the first time says nothing.
 		if !started.Before(inc.onset) || ev.Int(tapio.AttrRestarts) >= 2 {
@@ -299,7 +300,7 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 			e.learn(inc, ev)
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
-		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete,
+		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodeKubeletUp, tapio.NodeRuntimeUp, tapio.NodeAgentBack, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete,
 			tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy, tapio.WebhookAnswering:
 			if ev.Time.After(inc.onset) {
 				e.record(inc, ev, tapio.RoleRecovery)

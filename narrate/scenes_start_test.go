@@ -85,6 +85,8 @@ func nodeScenes() []scene {
 		nodeScene("node-runtime-unreachable", tapio.KubernetesEvent, "ContainerGCFailed", "rpc error: code = Unavailable desc = connection error: dial unix /run/containerd/containerd.sock: connect: connection refused"),
 		nodeScene("node-network-not-ready", tapio.NodeNotReady, "KubeletNotReady", "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized", tapio.AttrStatus, "False"),
 		nodeScene("node-rebooted", tapio.KubernetesEvent, "Rebooted", "Node node-7 has been rebooted, boot id: 0a1b2c"),
+		nodeScene("node-kubelet-down", tapio.NodeKubeletDown, "", "the kubelet does not answer: Get \"http://127.0.0.1:10248/healthz\": dial tcp 127.0.0.1:10248: connect: connection refused"),
+		nodeScene("node-gone", tapio.NodeNotReady, "NodeStatusUnknown", "Kubelet stopped posting node status.", tapio.AttrStatus, "Unknown"),
 		nodeScene("node-shutdown", tapio.NodeNotReady, "KubeletNotReady", "node is shutting down", tapio.AttrStatus, "False"),
 		nodeScene("node-readonly-filesystem", tapio.NodeProblem, "ReadonlyFilesystem", "EXT4-fs error (device sda1): Remounting filesystem read-only"),
 		nodeScene("node-kernel-fault", tapio.NodeProblem, "KernelDeadlock", "task umount:21568 blocked for more than 120 seconds."),

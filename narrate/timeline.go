@@ -2,6 +2,7 @@ package narrate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,36 @@ func describe(e *tapio.StoryEvent, s *tapio.Story) string {
 			text += " " + between(e.Timestamp, e.Last, s.Updated)
 		}
 	}
-	return text
+	return text + seenBy(e)
+}
+
+// seenBy names who saw what a line tells, where it was not the API alone.
+func seenBy(e *tapio.StoryEvent) string {
+	if len(e.Witnesses) == 0 && (e.Source == tapio.SourceKubernetes || e.Source == "") {
+		return ""
+	}
+	names := []string{badge(e.Source)}
+	for _, w := range e.Witnesses {
+		if name := badge(w); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return " [" + strings.Join(names, ", ") + "]"
+}
+
+// badge is what a reader calls a source.
+func badge(s tapio.Source) string {
+	switch s {
+	case tapio.SourceKubernetes:
+		return "k8s"
+	case tapio.SourceCRI:
+		return "runtime"
+	case tapio.SourceEBPF:
+		return "kernel"
+	case tapio.SourceAgent:
+		return "agent"
+	}
+	return inline(string(s))
 }
 
 func happened(e *tapio.StoryEvent, s *tapio.Story) string {
@@ -73,6 +103,18 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 			return name + " stopped reporting" + said
 		}
 		return name + " is not ready" + because(reason) + said
+	case tapio.NodeKubeletDown:
+		return "the kubelet of " + name + " stopped answering on its own node"
+	case tapio.NodeKubeletUp:
+		return "the kubelet of " + name + " answers again"
+	case tapio.NodeRuntimeDown:
+		return "the container runtime of " + name + " stopped answering on its own node"
+	case tapio.NodeRuntimeUp:
+		return "the container runtime of " + name + " answers again"
+	case tapio.NodeAgentLost:
+		return "Tapio's agent on " + name + " was heard for the last time"
+	case tapio.NodeAgentBack:
+		return "Tapio's agent on " + name + " is heard again"
 	case tapio.NodePressure:
 		return name + " is short of " + pressureOf(reason) + because(reason)
 	case tapio.NodePressureEnded:

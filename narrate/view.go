@@ -2,6 +2,7 @@ package narrate
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type View struct {
 	Container   string
 	ExitCode    string
 	Signal      string // SIGSEGV
+	RuntimeSaw  bool   // the container runtime saw the ends of the containers too
 	Reason      string // the source's own word
 	Message     string // the source's own sentence
 	LastError   string // error line of the log, or the termination message
@@ -172,6 +174,7 @@ func newView(s *tapio.Story) *View {
 	} {
 		v.Nearest = or(v.Nearest, inline(dataOfType(s, typ, tapio.AttrNearest)))
 	}
+	v.RuntimeSaw = slices.ContainsFunc(s.Evidence, func(e tapio.Evidence) bool { return e.Type == tapio.CRIContainerFailed })
 	v.NodeStatus = dataOfType(s, tapio.NodeNotReady, tapio.AttrStatus)
 	v.phrases(s)
 	v.dependency(s)

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// TestWitness has a runtime say what the kubelet says, before it and after it:
+// one line, told by both, with the runtime's time, and counted once each.
+func TestWitness(t *testing.T) {
+	e := libraryEngine(t)
+	begin := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	pod := tapio.Entity{Kind: tapio.KindPod, Namespace: "shop", Name: "web", Container: "app"}
+	state := &tapio.State{Entity: pod.Object(), Pod: &tapio.PodState{Phase: "Running", Node: "n1", RestartPolicy: "Always"}}
+	e.Observe(&tapio.Observation{Time: begin, State: state})
+
+	says := func(at time.Duration, typ tapio.EventType, source tapio.Source, id string, seen time.Duration) *tapio.Observation {
+		ev := &tapio.Event{
+			Time: begin.Add(at), Seen: begin.Add(seen), Source: source, Type: typ, Severity: tapio.SeverityHigh, Entity: pod, Reason: "Error",
+			Attrs: map[string]string{tapio.AttrExitCode: "1", tapio.AttrContainerID: "containerd://" + id, tapio.AttrNode: "n1"},
+		}
+		ev.SetID()
+		return &tapio.Observation{Time: ev.Seen, Event: ev}
+	}
+	const ms = time.Millisecond
+	var last tapio.Story
+	for _, o := range []*tapio.Observation{
+		says(10123*ms, tapio.CRIContainerFailed, tapio.SourceCRI, "aa", 10130*ms),
+		says(10*time.Second, tapio.ContainerExit, tapio.SourceKubernetes, "aa", 11*time.Second),
+		says(20*time.Second, tapio.ContainerExit, tapio.SourceKubernetes, "bb", 20900*ms),
+		says(20456*ms, tapio.CRIContainerFailed, tapio.SourceCRI, "bb", 21*time.Second),
+		says(20456*ms, tapio.CRIContainerFailed, tapio.SourceCRI, "bb", 22*time.Second), // once more
+	} {
+		stories, _ := e.Observe(o)
+		for _, s := range stories {
+			last = s
+		}
+	}
+	for _, s := range e.Flush(begin.Add(40 * time.Second)) {
+		last = s
+	}
+	i := slices.IndexFunc(last.Timeline, func(l tapio.StoryEvent) bool { return l.Type == tapio.ContainerExit })
+	if i < 0 {
+		t.Fatalf("no exit on the timeline: %+v", last.Timeline)
+	}
+	line := last.Timeline[i]
+	if line.Count != 2 || !slices.Equal(line.Witnesses, []tapio.Source{tapio.SourceCRI}) {
+		t.Errorf("the line stands for %d, seen also by %v; want 2, by the runtime", line.Count, line.Witnesses)
+	}
+	if !line.Timestamp.Equal(begin.Add(10123*ms)) || !line.Last.Equal(begin.Add(20456*ms)) {
+		t.Errorf("the line is of %s to %s; want the runtime's times", line.Timestamp, line.Last)
+	}
+	cited := map[string]int{}
+	for _, x := range last.Evidence {
+		cited[string(x.Source)+" "+string(x.Type)]++
+	}
+	if cited["k8s-api container.exit"] != 2 || cited["cri cri.container_failed"] != 2 {
+		t.Errorf("evidence: %v; want two of each", cited)
+	}
+	for _, l := range last.Timeline {
+		if l.Type.IsRuntime() {
+			t.Errorf("a line of its own: %+v", l)
+		}
+	}
+}
+
+// TestWitnessAlone has a runtime speak alone: that makes no story.
+func TestWitnessAlone(t *testing.T) {
+	e := libraryEngine(t)
+	at := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	pod := tapio.Entity{Kind: tapio.KindPod, Namespace: "shop", Name: "web", Container: "app"}
+	for i := range 10 {
+		at = at.Add(10 * time.Second)
+		ev := &tapio.Event{
+			Time: at, Seen: at, Source: tapio.SourceCRI, Type: tapio.CRIContainerFailed, Severity: tapio.SeverityHigh, Entity: pod, Reason: "Error",
+			Attrs: map[string]string{tapio.AttrExitCode: "137", tapio.AttrContainerID: "containerd://" + string(rune('a'+i))},
+		}
+		ev.SetID()
+		if stories, _ := e.Observe(&tapio.Observation{Time: at, Event: ev}); len(stories) > 0 {
+			t.Fatalf("a story: %+v", stories[0])
+		}
+	}
+	if stories := e.Flush(at); len(stories) > 0 {
+		t.Fatalf("a story: %+v", stories[0])
+	}
+}
+
+func libraryEngine(t *testing.T) *Engine {
+	t.Helper()
+	list, err := Library()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(Options{Cluster: "test", Templates: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
