@@ -9,6 +9,7 @@ import (
 
 	"github.com/yairfalse/tapio/cmd/tapio/strict"
 	"github.com/yairfalse/tapio/collectors/cri"
+	"github.com/yairfalse/tapio/collectors/kernel"
 	"sigs.k8s.io/yaml"
 )
 
@@ -19,12 +20,13 @@ var reference []byte
 
 // config is everything that the file can say.
 type config struct {
-	Node    string     `json:"node"`
-	Listen  string     `json:"listen"`
-	Engine  engine     `json:"engine"`
-	Buffer  buffer     `json:"buffer"`
-	Kubelet kubelet    `json:"kubelet"`
-	CRI     cri.Config `json:"cri"`
+	Node    string        `json:"node"`
+	Listen  string        `json:"listen"`
+	Engine  engine        `json:"engine"`
+	Buffer  buffer        `json:"buffer"`
+	Kubelet kubelet       `json:"kubelet"`
+	CRI     cri.Config    `json:"cri"`
+	Kernel  kernel.Config `json:"kernel"`
 }
 
 type engine struct {
@@ -84,6 +86,9 @@ func parse(name string, data []byte, c config) (config, error) {
 	}
 	if err := c.CRI.Validate(); err != nil {
 		return c, fmt.Errorf("%s:%d: cri: %w", name, doc.Line("cri"), err)
+	}
+	if err := c.Kernel.Validate(); err != nil {
+		return c, fmt.Errorf("%s:%d: kernel: %w", name, doc.Line("kernel"), err)
 	}
 	return c, nil
 }

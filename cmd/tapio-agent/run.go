@@ -16,6 +16,7 @@ import (
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/cmd/tapio/lifecycle"
 	"github.com/yairfalse/tapio/collectors/cri"
+	"github.com/yairfalse/tapio/collectors/kernel"
 	"github.com/yairfalse/tapio/collectors/relay"
 	"github.com/yairfalse/tapio/collectors/relay/spool"
 )
@@ -49,9 +50,14 @@ func senses(o options, registry prometheus.Registerer) ([]sense, error) {
 	if err != nil {
 		return nil, err
 	}
+	seen, err := kernel.New(kernel.Options{Config: o.config.Kernel, Node: o.config.Node, Find: runtime.Find, Log: o.log, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
 	keeper := newKubeletWatch(o.config.Node, o.config.Kubelet.HealthURL, o.log)
 	return []sense{
 		{name: "cri", run: runtime.Run, lacking: func() []string { return lines(runtime.Lacking()) }},
+		{name: "kernel", run: seen.Run, lacking: seen.Lacking},
 		{name: "kubelet", run: keeper.run, lacking: func() []string { return lines(keeper.lacking()) }},
 	}, nil
 }

@@ -58,13 +58,14 @@ const (
 // its kubelet does not is what nobody off the node can tell.
 type kubeletWatch struct {
 	node, url string
+	every     time.Duration
 	log       *slog.Logger
 	client    *http.Client
 	down      atomic.Pointer[string]
 }
 
 func newKubeletWatch(node, url string, log *slog.Logger) *kubeletWatch {
-	return &kubeletWatch{node: node, url: url, log: log, client: &http.Client{Timeout: kubeletTimeout}}
+	return &kubeletWatch{node: node, url: url, every: askKubelet, log: log, client: &http.Client{Timeout: kubeletTimeout}}
 }
 
 func (k *kubeletWatch) lacking() string {
@@ -79,7 +80,7 @@ func (k *kubeletWatch) run(ctx context.Context, put func(tapio.Observation)) err
 		<-ctx.Done()
 		return nil
 	}
-	clock := time.NewTicker(askKubelet)
+	clock := time.NewTicker(k.every)
 	defer clock.Stop()
 	seen, misses := false, 0
 	var since time.Time

@@ -14,9 +14,9 @@
 // nobody back. The event's ID is made of the container's, so a restarted agent
 // that tells what it finds doubles nothing.
 //
-// What neither can show: the exit code of a container that ended and was
-// removed between two polls while the stream was down. Its end is told without
-// one.
+// What neither can show: the exit code of a container that was removed before
+// the runtime wrote the event of its end, some milliseconds after it, or, while
+// the stream was down, between two polls. Its end is told without one.
 //
 // # Start
 //

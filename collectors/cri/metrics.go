@@ -7,6 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 //	tapio_cri_told_total{type}            observations told
 //	tapio_cri_events_total                events of the runtime's stream
 //	tapio_cri_events_overflowed_total     of those, how many found no room; a poll made up for them
+//	tapio_cri_events_outrun_total         events whose container was gone before they were written
 //	tapio_cri_stream_broken_total         how often the stream ended or could not be opened
 //	tapio_cri_poll_seconds                how long polls took
 //	tapio_cri_failed_total{call}          questions to the runtime that failed and could be done without
@@ -16,6 +17,7 @@ type metrics struct {
 	told       *prometheus.CounterVec
 	events     prometheus.Counter
 	overflowed prometheus.Counter
+	outrun     prometheus.Counter
 	broken     prometheus.Counter
 	polls      prometheus.Histogram
 	failed     *prometheus.CounterVec
@@ -34,6 +36,7 @@ func newMetrics() *metrics {
 		told:       prometheus.NewCounterVec(prometheus.CounterOpts(opts("told_total", "Observations told.")), []string{"type"}),
 		events:     counter("events_total", "Events of the runtime's stream."),
 		overflowed: counter("events_overflowed_total", "Events that found no room; a poll made up for them."),
+		outrun:     counter("events_outrun_total", "Events whose container was gone before they were written."),
 		broken:     counter("stream_broken_total", "How often the stream ended or could not be opened."),
 		polls: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "tapio", Subsystem: "cri", Name: "poll_seconds",
 			Help: "How long polls took.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
@@ -44,7 +47,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) parts() []prometheus.Collector {
-	return []prometheus.Collector{m.told, m.events, m.overflowed, m.broken, m.polls, m.failed, m.containers, m.leftOut}
+	return []prometheus.Collector{m.told, m.events, m.overflowed, m.outrun, m.broken, m.polls, m.failed, m.containers, m.leftOut}
 }
 
 // Describe implements [prometheus.Collector].

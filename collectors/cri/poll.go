@@ -3,6 +3,7 @@ package cri
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -113,17 +114,41 @@ func (c *Collector) take(e *runtimev1.ContainerEventResponse) {
 			}
 		}
 	}
-	if e.ContainerEventType != runtimev1.ContainerEventType_CONTAINER_DELETED_EVENT {
-		c.find()
+	defer c.find()
+	r := c.records[e.ContainerId]
+	switch e.ContainerEventType {
+	case runtimev1.ContainerEventType_CONTAINER_STARTED_EVENT:
+		c.outrun(r, e, false)
+		return
+	case runtimev1.ContainerEventType_CONTAINER_STOPPED_EVENT:
+		c.outrun(r, e, true)
+		return
+	case runtimev1.ContainerEventType_CONTAINER_CREATED_EVENT:
 		return
 	}
 	if b := c.boxes[e.ContainerId]; b != nil && b.removed.IsZero() {
 		c.unbox(b, when)
 	}
-	if r := c.records[e.ContainerId]; r != nil && r.removed.IsZero() {
+	if r != nil && r.removed.IsZero() {
 		c.remove(r, when)
 	}
-	c.find()
+}
+
+// outrun tells what an event says by its kind alone: its container was removed
+// before the runtime wrote the event, which then holds no status of it.
+func (c *Collector) outrun(r *record, e *runtimev1.ContainerEventResponse, over bool) {
+	if r == nil || !r.removed.IsZero() || slices.ContainsFunc(e.ContainersStatuses, func(s *runtimev1.ContainerStatus) bool { return s.Id == r.id }) {
+		return
+	}
+	c.metrics.outrun.Inc()
+	when := nanos(e.CreatedAt)
+	if !r.started {
+		r.started = true
+		c.tell(c.recordEvent(tapio.CRIContainerStarted, tapio.SeverityInfo, r, when))
+	}
+	if over {
+		c.unseenEnd(r, when)
+	}
 }
 
 // usage is what a container used when it was last measured.

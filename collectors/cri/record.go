@@ -199,13 +199,21 @@ func (c *Collector) ending(e *tapio.Event, r *record, s *runtimev1.ContainerStat
 func (c *Collector) remove(r *record, when time.Time) {
 	r.removed = when
 	c.changed = true
-	if r.started && !r.ended {
-		r.ended = true
-		e := c.recordEvent(tapio.CRIContainerStopped, tapio.SeverityInfo, r, when)
-		e.Reason = "EndUnseen"
-		c.tell(e)
+	if r.started {
+		c.unseenEnd(r, when)
 	}
 	c.tell(c.recordEvent(tapio.CRIContainerRemoved, tapio.SeverityInfo, r, when))
+}
+
+// unseenEnd tells an end that left no exit code, where none was told.
+func (c *Collector) unseenEnd(r *record, when time.Time) {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	e := c.recordEvent(tapio.CRIContainerStopped, tapio.SeverityInfo, r, when)
+	e.Reason = "EndUnseen"
+	c.tell(e)
 }
 
 func (c *Collector) recordEvent(what tapio.EventType, severity tapio.Severity, r *record, when time.Time) *tapio.Event {

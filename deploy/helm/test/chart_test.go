@@ -268,6 +268,17 @@ func TestUserSettings(t *testing.T) {
 	}
 }
 
+// TestWithoutKernel needs no capability.
+func TestWithoutKernel(t *testing.T) {
+	r := render(t, "slack.existingSecret=slack", "agent.kernel=false")
+	if add := r.agent.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities.Add; len(add) != 0 {
+		t.Errorf("capabilities %v", add)
+	}
+	if !strings.Contains(r.configs["tapio-agent"], "probes: []") {
+		t.Errorf("the agent's settings:\n%s", r.configs["tapio-agent"])
+	}
+}
+
 func TestWithoutAgents(t *testing.T) {
 	r := render(t, "slack.existingSecret=slack", "agent.enabled=false", "persistence.enabled=false")
 	if r.agent != nil || len(r.secrets) != 0 || strings.Contains(r.configs["tapio"], "relay") || len(r.services) != 1 {

@@ -31,5 +31,6 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "tapio.agentConfig" -}}
 {{- $fixed := dict "engine" (dict "address" (printf "%s:%v" (include "tapio.relay" .) .Values.relay.port)) -}}
+{{- if .Values.agent.kernel }}{{ $_ := set $fixed "kernel" (dict "cgroup_root" "/host/sys/fs/cgroup") }}{{ else }}{{ $_ := set $fixed "kernel" (dict "probes" (list)) }}{{ end -}}
 {{- mergeOverwrite (deepCopy .Values.agent.config) $fixed | toYaml -}}
 {{- end }}
