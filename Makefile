@@ -57,6 +57,20 @@ generate-check: generate ## write generated files anew and fail where they diffe
 vuln: ## look for known vulnerabilities; asks vuln.go.dev, so it needs the internet
 	$(govulncheck) ./...
 
+.PHONY: images
+images: ## build out/images.tar: images of tapio and tapio-agent, each one static executable, without Docker
+	go build -trimpath -ldflags '-s -w' -o out/images/ ./cmd/tapio ./cmd/tapio-agent
+	cd deploy/testbed/build/tools && go run ./mkimages -o $(CURDIR)/out/images.tar \
+		-image tapio/tapio:0.1.0=$(CURDIR)/out/images/tapio -image tapio/tapio-agent:0.1.0=$(CURDIR)/out/images/tapio-agent
+
+.PHONY: chart
+chart: ## render the Helm chart with Helm, built from its Go module, and check what comes out; five minutes once
+	cd deploy/helm/test && go vet ./... && go test ./...
+
+.PHONY: runtime
+runtime: testbed ## 500 container starts and exits on a real containerd: each is seen once; needs Linux and root
+	go test -tags e2e -count 1 -timeout 30m -v ./collectors/cri
+
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

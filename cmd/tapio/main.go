@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // certificate authorities, in an image that has none
 	"golang.org/x/term"
 )
 

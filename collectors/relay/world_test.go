@@ -35,7 +35,7 @@ import (
 // link that can be cut, and agents. The API server is an HTTP stand-in here;
 // the end-to-end tests have the real one.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	reviews authenticationclient.TokenReviewInterface
 	engine  *engineEnd
@@ -43,7 +43,7 @@ type world struct {
 	quota   int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), quota: 100_000}
 	api := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, in *http.Request) {
 		var review authenticationv1.TokenReview
@@ -242,7 +242,7 @@ func inOrderOnce(t *testing.T, own []int, n int) {
 	}
 }
 
-func await(t *testing.T, limit time.Duration, what string, done func() bool) {
+func await(t testing.TB, limit time.Duration, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !done(); {
 		if time.Now().After(end) {
@@ -252,7 +252,7 @@ func await(t *testing.T, limit time.Duration, what string, done func() bool) {
 	}
 }
 
-func logTo(t *testing.T) *slog.Logger {
+func logTo(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
@@ -265,7 +265,7 @@ type link struct {
 	conns    map[net.Conn]bool
 }
 
-func newLink(t *testing.T) *link {
+func newLink(t testing.TB) *link {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,226 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/yairfalse/tapio"
+)
+
+// installed is what the chart installs, in a namespace of its own: the engine
+// in a pod, an agent on each node.
+type installed struct {
+	*place
+}
+
+const chartNamespace = "e2e-tapio"
+
+// install builds the images, loads them into the nodes and applies what Helm
+// renders of the chart.
+func (b *bed) install(t *testing.T) *installed {
+	t.Helper()
+	i := &installed{b.place(t, chartNamespace, nil, map[string]string{
+		"values.yaml": `image: {engine: "testbed.local/tapio:e2e", agent: "testbed.local/tapio-agent:e2e"}
+cluster: e2e
+slack: {local: true}
+config: {engine: {quiet: ` + quiet.String() + `}}
+persistence: {size: 100Mi, storageClass: e2e-tapio}
+agent: {bufferDir: /var/lib/kubelet/tapio-agent}
+engine: {nodeSelector: {kubernetes.io/hostname: node-1}}
+`,
+		// The test cluster makes no volumes by itself.
+		"volume.yaml": `apiVersion: v1
+kind: PersistentVolume
+metadata: {name: e2e-tapio, labels: {tapio-e2e: "true"}}
+spec:
+  capacity: {storage: 100Mi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: e2e-tapio
+  hostPath: {path: /var/lib/kubelet/tapio-engine}
+`,
+	}, "")}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.env = append(i.env, "ROOT="+root, "OUT="+b.out, "CGO_ENABLED=0")
+	t.Cleanup(func() {
+		if text, err := b.script(t.Context(), i.dir, i.env, `kubectl delete pv e2e-tapio --ignore-not-found --wait=false
+kubectl delete clusterrole,clusterrolebinding tapio --ignore-not-found`); err != nil {
+			t.Logf("%v\n%s", err, text)
+		}
+	})
+	i.run(t, `
+go -C "$ROOT" build -trimpath -ldflags '-s -w' -o "$OUT/images/" ./cmd/tapio ./cmd/tapio-agent
+mkimages -o "$OUT/images.tar" -image testbed.local/tapio:e2e="$OUT/images/tapio" -image testbed.local/tapio-agent:e2e="$OUT/images/tapio-agent"
+cluster load "$OUT/images.tar"
+cluster exec node-1 install -d -m 0777 /var/lib/kubelet/tapio-engine
+kubectl apply -f volume.yaml
+go -C "$ROOT/deploy/helm/test" tool helm template tapio "$ROOT/deploy/helm/tapio" --namespace "$NS" --values "$PWD/values.yaml" >chart.yaml
+kubectl apply -f chart.yaml
+kubectl rollout status --timeout 120s statefulset/tapio
+kubectl rollout status --timeout 60s daemonset/tapio-agent`)
+	return i
+}
+
+// stories asks the engine, by way of the API server, for all it tells.
+func (i *installed) stories(t *testing.T) []tapio.Story {
+	t.Helper()
+	text, err := i.script(t.Context(), i.dir, i.env, `kubectl get --raw "/api/v1/namespaces/$NS/services/tapio:8080/proxy/api/v1/stories?limit=200"`)
+	if err != nil {
+		t.Logf("ask for stories: %v\n%s", err, text)
+		return nil
+	}
+	var answer struct {
+		Stories []tapio.Story `json:"stories"`
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil {
+		t.Logf("%v in %.300s", err, text)
+	}
+	return answer.Stories
+}
+
+// awaitStory waits for a story that is fine.
+func (i *installed) awaitStory(t *testing.T, limit time.Duration, what string, fine func(*tapio.Story) bool) tapio.Story {
+	t.Helper()
+	var found tapio.Story
+	eventually(t, limit, what, func() (bool, string) {
+		var seen []string
+		for _, s := range i.stories(t) {
+			if fine(&s) {
+				found = s
+				return true, ""
+			}
+			seen = append(seen, fmt.Sprintf("%s %s of %s: %s", s.Status, s.Cause, s.CauseEntity, s.Title))
+		}
+		return false, "told so far:\n" + strings.Join(seen, "\n")
+	})
+	return found
+}
+
+// seenBy reports whether evidence of the type, by the source, stands in the
+// story.
+func seenBy(s *tapio.Story, source tapio.Source, typ tapio.EventType) bool {
+	return slices.ContainsFunc(s.Evidence, func(e tapio.Evidence) bool { return e.Source == source && e.Type == typ })
+}
+
+// TestChart installs what the chart renders and breaks things: the stories name
+// the cause and cite what the agents saw of it. Then the agents go, and what
+// the API alone shows is told as before.
+func TestChart(t *testing.T) {
+	b := shared
+	if len(b.nodes) == 0 {
+		t.Skip("images are loaded into nodes of our own only")
+	}
+	b.cleared(t)
+	i := b.install(t)
+	dir := filepath.Join(b.out, "chart-stories")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	keep := func(t *testing.T, name string, s tapio.Story) {
+		data, err := json.MarshalIndent(s, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s", s.Title)
+		for _, l := range s.Timeline {
+			t.Logf("  %s %s", l.Timestamp.Format("15:04:05.000"), l.Description)
+		}
+	}
+	broken := func(t *testing.T, cause string) *place {
+		t.Helper()
+		s := readScenario(t, "testdata/causes/"+cause+".txtar")
+		if s.files["healthy.yaml"] == "" {
+			s.files["healthy.yaml"] = readFile(t, "testdata/web.yaml")
+		}
+		p := b.place(t, "e2e-chart-"+strings.ReplaceAll(strings.TrimPrefix(cause, "container."), "_", "-"), nil, s.files, "")
+		p.run(t, "kubectl apply -f healthy.yaml")
+		p.awaitRollouts(t)
+		p.run(t, s.files["break"])
+		return p
+	}
+	of := func(p *place, cause tapio.Cause, more func(*tapio.Story) bool) func(*tapio.Story) bool {
+		return func(s *tapio.Story) bool {
+			return s.Subject.Namespace == p.name && s.Cause == cause && more(s)
+		}
+	}
+	failed := func(s *tapio.Story) bool { return seenBy(s, tapio.SourceCRI, tapio.CRIContainerFailed) }
+	t.Run("agents", func(t *testing.T) {
+		t.Run("exit", func(t *testing.T) {
+			t.Parallel()
+			p := broken(t, "container.app_error")
+			s := i.awaitStory(t, 2*time.Minute, "an exit that kubelet and runtime saw", of(p, tapio.CauseAppError, failed))
+			keep(t, "exit", s)
+			line := slices.IndexFunc(s.Timeline, func(l tapio.StoryEvent) bool { return l.Type == tapio.ContainerExit })
+			if line < 0 || !slices.Contains(s.Timeline[line].Witnesses, tapio.SourceCRI) || s.Timeline[line].Timestamp.Nanosecond() == 0 {
+				t.Errorf("the line of the exit does not have the runtime's time: %+v", s.Timeline)
+			}
+		})
+		t.Run("oom", func(t *testing.T) {
+			t.Parallel()
+			p := broken(t, "container.oom_limit")
+			keep(t, "oom", i.awaitStory(t, 2*time.Minute, "a limit that kubelet and runtime saw", of(p, tapio.CauseOOMLimit, func(s *tapio.Story) bool {
+				return seenBy(s, tapio.SourceCRI, tapio.CRIResourceLimitHit)
+			})))
+		})
+		t.Run("killed", func(t *testing.T) {
+			t.Parallel()
+			p := broken(t, "container.killed_externally")
+			keep(t, "killed", i.awaitStory(t, 2*time.Minute, "a kill that kubelet and runtime saw", of(p, tapio.CauseKilledExternally, failed)))
+		})
+		t.Run("kubelet", func(t *testing.T) {
+			t.Parallel()
+			node := b.nodes["stop"]
+			i.run(t, "cluster service "+node+" signal KILL kubelet")
+			defer i.run(t, "cluster service "+node+" start kubelet")
+			keep(t, "kubelet", i.awaitStory(t, 150*time.Second, "a kubelet that is down on a node that lives", func(s *tapio.Story) bool {
+				return s.Cause == tapio.CauseNodeKubeletDown && s.Subject.Name == node && seenBy(s, tapio.SourceAgent, tapio.NodeKubeletDown)
+			}))
+		})
+		t.Run("power", func(t *testing.T) {
+			t.Parallel()
+			node := b.nodes["power"]
+			i.run(t, "cluster node stop "+node)
+			defer i.run(t, "cluster node start "+node)
+			keep(t, "power", i.awaitStory(t, 150*time.Second, "a node that is gone", func(s *tapio.Story) bool {
+				return s.Cause == tapio.CauseNodeGone && s.Subject.Name == node && seenBy(s, tapio.SourceAgent, tapio.NodeAgentLost)
+			}))
+		})
+	})
+	for _, s := range i.stories(t) {
+		if strings.HasPrefix(s.Subject.Namespace, "e2e-tapio") {
+			t.Errorf("a story about tapio itself: %s", s.Title)
+		}
+	}
+	t.Logf("%s", i.run(t, `kubectl logs statefulset/tapio --tail 40
+for pod in $(kubectl get pods -l app.kubernetes.io/component=agent -o name); do kubectl logs "$pod" --tail 12 || true; done
+for node in node-1 node-3; do
+  cluster exec "$node" sh -c 'for p in $(pidof tapio-agent); do grep -E "VmRSS|VmHWM" /proc/$p/status; cut -d" " -f14,15 /proc/$p/stat; done' || true
+done`))
+
+	t.Run("without", func(t *testing.T) {
+		i.run(t, "kubectl delete daemonset tapio-agent --wait --timeout 60s")
+		s := readScenario(t, "testdata/causes/container.app_error.txtar")
+		s.files["healthy.yaml"] = readFile(t, "testdata/web.yaml")
+		p := b.place(t, "e2e-chart-without", nil, s.files, "")
+		p.run(t, "kubectl apply -f healthy.yaml")
+		p.awaitRollouts(t)
+		p.run(t, s.files["break"])
+		story := i.awaitStory(t, 2*time.Minute, "the same story without agents", of(p, tapio.CauseAppError, func(*tapio.Story) bool { return true }))
+		if failed(&story) {
+			t.Error("an agent that is gone is cited")
+		}
+	})
+}
