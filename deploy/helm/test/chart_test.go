@@ -28,9 +28,13 @@ type rendered struct {
 	kinds    []string
 }
 
-// helm runs Helm as this module pins it.
+// helm runs Helm: that of the environment's HELM, or as this module pins it.
 func helm(args ...string) (string, error) {
-	out, err := exec.Command("go", append([]string{"tool", "helm"}, args...)...).CombinedOutput()
+	cmd := exec.Command("go", append([]string{"tool", "helm"}, args...)...)
+	if own := os.Getenv("HELM"); own != "" {
+		cmd = exec.Command(own, args...)
+	}
+	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
