@@ -51,7 +51,7 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.env = append(i.env, "ROOT="+root, "OUT="+b.out, "CGO_ENABLED=0")
+	i.env = append(i.env, "ROOT="+root, "OUT="+b.out, "TAPIO="+b.tapio, "CGO_ENABLED=0")
 	t.Cleanup(func() {
 		if text, err := b.script(t.Context(), i.dir, i.env, `kubectl delete pv e2e-tapio --ignore-not-found --wait=false
 kubectl delete clusterrole,clusterrolebinding tapio --ignore-not-found`); err != nil {
@@ -59,7 +59,9 @@ kubectl delete clusterrole,clusterrolebinding tapio --ignore-not-found`); err !=
 		}
 	})
 	i.run(t, `
-go -C "$ROOT" build -trimpath -ldflags '-s -w' -o "$OUT/images/" ./cmd/tapio ./cmd/tapio-agent
+mkdir -p "$OUT/images"
+cp "$TAPIO" "$OUT/images/tapio"
+go -C "$ROOT" build -o "$OUT/images/" ./cmd/tapio-agent
 mkimages -o "$OUT/images.tar" -image testbed.local/tapio:e2e="$OUT/images/tapio" -image testbed.local/tapio-agent:e2e="$OUT/images/tapio-agent"
 cluster load "$OUT/images.tar"
 cluster exec node-1 install -d -m 0777 /var/lib/kubelet/tapio-engine
