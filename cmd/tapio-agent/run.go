@@ -17,7 +17,7 @@ import (
 	"github.com/yairfalse/tapio/cmd/tapio/lifecycle"
 	"github.com/yairfalse/tapio/collectors/cri"
 	"github.com/yairfalse/tapio/collectors/kernel"
-	"github.com/yairfalse/tapio/collectors/relay"
+	"github.com/yairfalse/tapio/collectors/relay/sender"
 	"github.com/yairfalse/tapio/collectors/relay/spool"
 )
 
@@ -84,7 +84,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	watch := &watch{senses: list, log: o.log, ended: make(map[string]string)}
 	engine := o.config.Engine
-	sender, err := relay.NewSender(relay.SenderOptions{
+	line, err := sender.New(sender.Options{
 		Address: engine.Address, ServerName: engine.ServerName, CAFile: engine.CAFile, TokenFile: engine.TokenFile,
 		Node: o.config.Node, Spool: buffer, Lacking: watch.lacking, Log: o.log, Registerer: registry,
 	})
@@ -95,7 +95,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("health and metrics: %w; name another address with listen", err)
 	}
-	server := &http.Server{Handler: handler(registry, watch, sender), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler(registry, watch, line), ReadHeaderTimeout: 10 * time.Second}
 	parts.Run("health and metrics", func(context.Context) error {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -103,7 +103,7 @@ func run(ctx context.Context, o options) (err error) {
 		return nil
 	})
 	parts.Add("health and metrics", func(context.Context) error { return server.Close() })
-	parts.Run("relay", sender.Run)
+	parts.Run("relay", line.Run)
 	for _, s := range list {
 		parts.Run(s.name, func(ctx context.Context) error {
 			if err := s.run(ctx, buffer.Put); err != nil && ctx.Err() == nil {
@@ -123,11 +123,11 @@ func run(ctx context.Context, o options) (err error) {
 
 // handler serves health and metrics. The agent is ready while it sees and is
 // heard: what is lacking is listed.
-func handler(registry *prometheus.Registry, w *watch, sender *relay.Sender) http.Handler {
+func handler(registry *prometheus.Registry, w *watch, line *sender.Sender) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(out http.ResponseWriter, _ *http.Request) { fmt.Fprintln(out, "ok") })
 	mux.HandleFunc("GET /readyz", func(out http.ResponseWriter, _ *http.Request) {
-		lacking := append(w.lacking(), lines(sender.Problem())...)
+		lacking := append(w.lacking(), lines(line.Problem())...)
 		if len(lacking) > 0 {
 			out.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintln(out, strings.Join(lacking, "\n"))

@@ -1,5 +1,6 @@
-// Package relay brings what the agents of nodes saw to the engine: a [Sender]
-// in each agent, one [Server] beside the engine, gRPC with TLS between them.
+// Package relay brings what the agents of nodes saw to the engine: a sender
+// (package sender) in each agent, one [Server] beside the engine, gRPC with TLS
+// between them.
 //
 // # What an agent may count on
 //
@@ -39,14 +40,9 @@ const (
 	// Audience is what a token must be made for, so that a token that leaks from
 	// here opens nothing else.
 	Audience = "tapio"
-	// beat is how often an agent says that it lives.
-	beat = 5 * time.Second
 	// silence is after how long without a word an agent counts as lost: three
 	// beats may get lost before.
 	silence = 20 * time.Second
-	// retell is how much a new run of the engine is told again: as far back as
-	// a change may lie before the failure that it is the trigger of.
-	retell = 10 * time.Minute
 	// lineAge is how long a line lasts at most, so that tokens are checked anew.
 	lineAge = 30 * time.Minute
 	// maxWord bounds a message: a batch and some.
@@ -54,10 +50,4 @@ const (
 	// maxObservation bounds one observation as JSON: log lines and messages are
 	// cut far below that by what reads them.
 	maxObservation = 16 << 10
-	// Bounds of a batch: enough to spare round trips, few enough to be
-	// acknowledged many times a second.
-	batchEntries = 500
-	batchBytes   = 256 << 10
-	// window is how many entries may be on the way without a receipt.
-	window = 5_000
 )

@@ -25,6 +25,7 @@ import (
 
 	"github.com/yairfalse/tapio"
 	"github.com/yairfalse/tapio/collectors/relay"
+	"github.com/yairfalse/tapio/collectors/relay/sender"
 	"github.com/yairfalse/tapio/collectors/relay/spool"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authenticationclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
@@ -175,7 +176,7 @@ func (e *engineEnd) events() (own []int, gaps []tapio.Gap, others []tapio.EventT
 // agent is one agent.
 type agent struct {
 	spool  *spool.Spool
-	sender *relay.Sender
+	sender *sender.Sender
 	stop   func()
 }
 
@@ -186,7 +187,7 @@ func (w *world) agent(node, token, dir string, entries int) *agent {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	sender, err := relay.NewSender(relay.SenderOptions{
+	line, err := sender.New(sender.Options{
 		Address: w.link.address(), ServerName: "relay.test", CAFile: filepath.Join(w.dir, "tls.crt"),
 		TokenFile: w.write("token-"+node, []byte(token+"\n")), Node: node, Spool: s,
 		Lacking: func() []string { return nil }, Log: logTo(w.t),
@@ -203,12 +204,12 @@ func (w *world) agent(node, token, dir string, entries int) *agent {
 		}
 	})
 	sending.Go(func() {
-		if err := sender.Run(ctx); err != nil {
+		if err := line.Run(ctx); err != nil {
 			w.t.Error(err)
 		}
 	})
 	var once sync.Once
-	a := &agent{spool: s, sender: sender, stop: func() {
+	a := &agent{spool: s, sender: line, stop: func() {
 		once.Do(func() { cancel(); sending.Wait(); end(); writing.Wait() })
 	}}
 	w.t.Cleanup(a.stop)

@@ -1,4 +1,8 @@
-package relay
+// Package sender is an agent's end of the relay: it keeps a line to the engine
+// open and tells what the spool holds, in order, until the engine has it. See
+// the package relay for what both ends promise. It stands apart so that an
+// agent carries nothing of the engine's end.
+package sender
 
 import (
 	"context"
@@ -25,14 +29,31 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+const (
+	// beat is how often an agent says that it lives: the engine's end takes 20
+	// seconds of silence for its loss.
+	beat = 5 * time.Second
+	// retell is how much a new run of the engine is told again: as far back as
+	// a change may lie before the failure that it is the trigger of.
+	retell = 10 * time.Minute
+	// maxWord bounds a message: a batch and some.
+	maxWord = 1 << 20
+	// Bounds of a batch: enough to spare round trips, few enough to be
+	// acknowledged many times a second.
+	batchEntries = 500
+	batchBytes   = 256 << 10
+	// window is how many entries may be on the way without a receipt.
+	window = 5_000
+)
+
 // Waits between tries to open a line.
 const (
 	firstWait = 500 * time.Millisecond
 	longWait  = 15 * time.Second
 )
 
-// SenderOptions are what an agent's end of the relay needs.
-type SenderOptions struct {
+// Options are what an agent's end of the relay needs.
+type Options struct {
 	Address    string // host:port of the server
 	ServerName string // in the server's certificate; "" takes the host of the address
 	CAFile     string // PEM with what signs the server's certificate; read at each try
@@ -44,7 +65,7 @@ type SenderOptions struct {
 	Registerer prometheus.Registerer // nil: no metrics
 }
 
-func (o *SenderOptions) validate() error {
+func (o *Options) validate() error {
 	host, _, err := net.SplitHostPort(o.Address)
 	switch {
 	case err != nil:
@@ -62,18 +83,18 @@ func (o *SenderOptions) validate() error {
 
 // Sender is an agent's end of the relay.
 type Sender struct {
-	opts    SenderOptions
-	metrics *senderMetrics
+	opts    Options
+	metrics *metrics
 	problem atomic.Pointer[string]
 }
 
-// NewSender returns a Sender that is not running yet.
-func NewSender(o SenderOptions) (*Sender, error) {
+// New returns a Sender that is not running yet.
+func New(o Options) (*Sender, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
 	s := &Sender{opts: o}
-	s.metrics = newSenderMetrics(o.Spool)
+	s.metrics = newMetrics(o.Spool)
 	text := "no engine was reached yet"
 	s.problem.Store(&text)
 	if o.Registerer != nil {
