@@ -65,7 +65,7 @@ images: ## build out/images.tar: images of tapio and tapio-agent, each one stati
 
 .PHONY: chart
 chart: ## render the Helm chart with Helm, built from its Go module, and check what comes out; five minutes once
-	cd deploy/helm/test && go vet ./... && go test -count 1 ./...
+	cd deploy/e2e/chart && go vet ./... && go test -count 1 ./...
 
 .PHONY: runtime
 runtime: testbed ## 500 container starts and exits on a real containerd: each is seen once; needs Linux and root

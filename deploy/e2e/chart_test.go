@@ -66,7 +66,7 @@ mkimages -o "$OUT/images.tar" -image testbed.local/tapio:e2e="$OUT/images/tapio"
 cluster load "$OUT/images.tar"
 cluster exec node-1 install -d -m 0777 /var/lib/kubelet/tapio-engine
 kubectl apply -f volume.yaml
-go -C "$ROOT/deploy/helm/test" tool helm template tapio "$ROOT/deploy/helm/tapio" --namespace "$NS" --values "$PWD/values.yaml" >chart.yaml
+go -C "$ROOT/deploy/e2e/chart" tool helm template tapio "$ROOT/deploy/helm/tapio" --namespace "$NS" --values "$PWD/values.yaml" >chart.yaml
 kubectl apply -f chart.yaml
 kubectl rollout status --timeout 120s statefulset/tapio
 kubectl rollout status --timeout 60s daemonset/tapio-agent`)

@@ -1,6 +1,6 @@
-// Package test renders the chart with Helm itself and checks what comes out. It
+// Package chart renders the chart with Helm itself and checks what comes out. It
 // is a module of its own, so that Tapio needs no Helm.
-package test
+package chart
 
 import (
 	"os"
@@ -40,7 +40,7 @@ func helm(args ...string) (string, error) {
 
 func render(t *testing.T, values ...string) *rendered {
 	t.Helper()
-	args := []string{"template", "tapio", "../tapio", "--namespace", "watch"}
+	args := []string{"template", "tapio", "../../helm/tapio", "--namespace", "watch"}
 	for _, v := range values {
 		args = append(args, "--set", v)
 	}
@@ -106,7 +106,7 @@ func render(t *testing.T, values ...string) *rendered {
 }
 
 func TestLint(t *testing.T) {
-	if text, err := helm("lint", "--strict", "../tapio", "--set", "slack.local=true"); err != nil {
+	if text, err := helm("lint", "--strict", "../../helm/tapio", "--set", "slack.local=true"); err != nil {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
@@ -179,7 +179,7 @@ func TestAgentIsNarrow(t *testing.T) {
 	if len(s.Capabilities.Drop) != 1 || s.Capabilities.Drop[0] != "ALL" {
 		t.Errorf("capabilities %+v", s.Capabilities)
 	}
-	data, err := os.ReadFile("../tapio/templates/agent.yaml")
+	data, err := os.ReadFile("../../helm/tapio/templates/agent.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestWithoutAgents(t *testing.T) {
 }
 
 func TestSaysWhatIsMissing(t *testing.T) {
-	text, err := helm("template", "tapio", "../tapio")
+	text, err := helm("template", "tapio", "../../helm/tapio")
 	if err == nil || !strings.Contains(text, "slack.existingSecret") {
 		t.Errorf("got %v\n%s", err, text)
 	}

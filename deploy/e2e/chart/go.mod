@@ -1,4 +1,4 @@
-module github.com/yairfalse/tapio/deploy/helm/test
+module github.com/yairfalse/tapio/deploy/e2e/chart
 
 go 1.26.0
 
