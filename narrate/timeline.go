@@ -27,10 +27,14 @@ func describe(e *tapio.StoryEvent, s *tapio.Story) string {
 	return text + seenBy(e)
 }
 
-// seenBy names who saw what a line tells, where it was not the API alone.
+// seenBy names who saw what a line tells, where an agent of a node did.
 func seenBy(e *tapio.StoryEvent) string {
-	if len(e.Witnesses) == 0 && (e.Source == tapio.SourceKubernetes || e.Source == "") {
-		return ""
+	switch e.Source {
+	case tapio.SourceCRI, tapio.SourceEBPF, tapio.SourceAgent:
+	default:
+		if len(e.Witnesses) == 0 {
+			return ""
+		}
 	}
 	names := []string{badge(e.Source)}
 	for _, w := range e.Witnesses {
