@@ -22,7 +22,7 @@ struct sender {
 	__u32 pid;
 	__s32 code;   /* SI_USER 0, SI_KERNEL 0x80, … */
 	__u32 signal;
-	__u32 inner;  /* number in its own PID namespace */
+	__u32 contained; /* it was in a container */
 	__u32 dying;  /* the sender was ending: a PID namespace takes all down with its first process */
 	char comm[16];
 };
@@ -85,6 +85,7 @@ int signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *to = (void *)ctx->args[2];
 	struct task_struct *from = (void *)bpf_get_current_task();
 	struct sender s = {};
+	struct place where;
 	__u32 tgid;
 
 	if (sig != SIGKILL && sig != SIGTERM)
@@ -95,7 +96,7 @@ int signal_generate(struct bpf_raw_tracepoint_args *ctx)
 	s.code = (unsigned long)info > 1 ? BPF_CORE_READ(info, si_code) : info ? SI_KERNEL : 0;
 	s.time = bpf_ktime_get_ns();
 	s.pid = bpf_get_current_pid_tgid() >> 32;
-	s.inner = inner_pid(BPF_CORE_READ(from, group_leader, thread_pid));
+	s.contained = find_place(memory_css(from), &where) >= 0;
 	s.dying = !!(BPF_CORE_READ(from, flags) & PF_EXITING);
 	s.cgroup = cgroup_of(from);
 	bpf_get_current_comm(s.comm, sizeof(s.comm));

@@ -53,9 +53,10 @@ type Sender struct {
 	Signal  unix.Signal // SIGTERM or SIGKILL
 	Kernel  bool        // the kernel itself, as when memory runs out; then PID is whoever made it do so
 	PID     int
-	Inner   int    // its number in its own PID namespace
 	Command string // up to 15 bytes
 	Cgroup  uint64 // inode of its own cgroup's folder
+	// Contained says that it was in a container, of whatever kind.
+	Contained bool
 }
 
 // Probe is a loaded probe. One goroutine reads it; the other methods may be
@@ -137,7 +138,7 @@ func decode(raw []byte) (Exit, error) {
 		s := &e.Sender
 		out.Sender = &Sender{
 			Time: probe.Time(s.Time), Signal: unix.Signal(s.Signal), Kernel: s.Code == siKernel,
-			PID: int(s.Pid), Inner: int(s.Inner), Command: probe.Text(s.Comm[:]), Cgroup: s.Cgroup,
+			PID: int(s.Pid), Command: probe.Text(s.Comm[:]), Cgroup: s.Cgroup, Contained: s.Contained != 0,
 		}
 	}
 	return out, nil

@@ -33,16 +33,16 @@ type exitEvent struct {
 }
 
 type exitSender struct {
-	_      structs.HostLayout
-	Time   uint64
-	Cgroup uint64
-	Pid    uint32
-	Code   int32
-	Signal uint32
-	Inner  uint32
-	Dying  uint32
-	Comm   [16]int8
-	_      [4]byte
+	_         structs.HostLayout
+	Time      uint64
+	Cgroup    uint64
+	Pid       uint32
+	Code      int32
+	Signal    uint32
+	Contained uint32
+	Dying     uint32
+	Comm      [16]int8
+	_         [4]byte
 }
 
 // Names of all BPF objects in the ELF.

@@ -46,7 +46,7 @@ func TestExits(t *testing.T) {
 		if x.Signal != unix.SIGKILL || !x.Main || x.Sender == nil {
 			t.Fatalf("got %+v", x)
 		}
-		if s := x.Sender; s.Signal != unix.SIGKILL || s.Kernel || s.PID != kill.Process.Pid || s.Command != "kill" || s.Cgroup == container.Inode(t) {
+		if s := x.Sender; s.Signal != unix.SIGKILL || s.Kernel || s.PID != kill.Process.Pid || s.Command != "kill" || s.Cgroup == container.Inode(t) || s.Contained {
 			t.Errorf("sender %+v", s)
 		}
 	})

@@ -139,7 +139,7 @@ func (c *Collector) Run(ctx context.Context, put func(tapio.Observation)) (err e
 	}
 	closed := sync.OnceValue(c.close)
 	defer func() { err = errors.Join(err, closed()) }()
-	if len(lacking) == len(c.opts.Config.Probes) && len(lacking) > 0 {
+	if c.oom == nil && c.exit == nil && c.tcp == nil && c.dns == nil && c.psi == nil && len(lacking) > 0 {
 		return fmt.Errorf("no kernel probe can be had: %s", lacking[0])
 	}
 	if !c.opts.Config.KeepCapabilities {

@@ -143,11 +143,11 @@ func TestExits(t *testing.T) {
 		{"by itself", exit.Exit{PID: 42, Command: "java", Code: 3, Main: true, Place: at}, "3", "", "", "process 42 (java) ended with exit code 3"},
 		{"killed, by whom is not known", killed, "137", "9", "", "process 42 (java) was ended by SIGKILL"},
 		{"by the kernel", with(exit.Sender{Signal: unix.SIGKILL, Kernel: true, PID: 42}), "137", "9", "kernel", "process 42 (java) was ended by SIGKILL, sent by the kernel"},
-		{"by the runtime", with(exit.Sender{Signal: unix.SIGKILL, PID: 77, Inner: 77, Command: "runc", Cgroup: 1}), "137", "9", "node", "process 42 (java) was ended by SIGKILL, sent by the node's process 77 (runc)"},
-		{"by its own", with(exit.Sender{Signal: unix.SIGKILL, PID: 77, Inner: 12, Command: "sh", Cgroup: 7}), "137", "9", "container", "process 42 (java) was ended by SIGKILL, sent by its own container's process 77 (sh)"},
-		{"by another container", with(exit.Sender{Signal: unix.SIGKILL, PID: 77, Inner: 12, Command: "sh", Cgroup: 8}), "137", "9", "other", "process 42 (java) was ended by SIGKILL, sent by another container's process 77 (sh)"},
-		{"a SIGTERM before is not who killed it", with(exit.Sender{Signal: unix.SIGTERM, PID: 77, Inner: 77, Command: "runc"}), "137", "9", "", "process 42 (java) was ended by SIGKILL"},
-		{"told to end", exit.Exit{PID: 42, Command: "java", Code: 143, Main: true, Place: at, Sender: &exit.Sender{Signal: unix.SIGTERM, PID: 77, Inner: 77, Command: "runc"}}, "143", "", "node", "process 42 (java) ended with exit code 143, sent by the node's process 77 (runc)"},
+		{"by the runtime", with(exit.Sender{Signal: unix.SIGKILL, PID: 77, Command: "runc", Cgroup: 1}), "137", "9", "node", "process 42 (java) was ended by SIGKILL, sent by the node's process 77 (runc)"},
+		{"by its own", with(exit.Sender{Signal: unix.SIGKILL, PID: 77, Contained: true, Command: "sh", Cgroup: 7}), "137", "9", "container", "process 42 (java) was ended by SIGKILL, sent by its own container's process 77 (sh)"},
+		{"by another container", with(exit.Sender{Signal: unix.SIGKILL, PID: 77, Contained: true, Command: "sh", Cgroup: 8}), "137", "9", "other", "process 42 (java) was ended by SIGKILL, sent by another container's process 77 (sh)"},
+		{"a SIGTERM before is not who killed it", with(exit.Sender{Signal: unix.SIGTERM, PID: 77, Command: "runc"}), "137", "9", "", "process 42 (java) was ended by SIGKILL"},
+		{"told to end", exit.Exit{PID: 42, Command: "java", Code: 143, Main: true, Place: at, Sender: &exit.Sender{Signal: unix.SIGTERM, PID: 77, Command: "runc"}}, "143", "", "node", "process 42 (java) ended with exit code 143 after SIGTERM, sent by the node's process 77 (runc)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			known := true

@@ -113,19 +113,23 @@ func (c *Collector) exited(x exit.Exit) {
 		e.Reason = "Exit"
 		e.Message = fmt.Sprintf("%s ended with exit code %d", what, x.Code)
 	}
-	if s := x.Sender; s != nil && (s.Signal == x.Signal || x.Signal == 0 && s.Signal == unix.SIGTERM) {
+	if s := x.Sender; s != nil && (s.Signal == x.Signal || x.Signal == 0 && s.Signal == unix.SIGTERM && s.PID != x.PID) {
+		verb := ", sent by "
+		if x.Signal == 0 {
+			verb = " after SIGTERM, sent by "
+		}
 		e.Attrs[tapio.AttrSender] = sender(x)
 		put(e, tapio.AttrSenderCommand, s.Command)
 		put(e, tapio.AttrSenderPID, strconv.Itoa(s.PID))
 		switch e.Attrs[tapio.AttrSender] {
 		case tapio.SenderKernel:
-			e.Message += ", sent by the kernel"
+			e.Message += verb + "the kernel"
 		case tapio.SenderContainer:
-			e.Message += ", sent by its own container's process " + named(s.PID, s.Command)
+			e.Message += verb + "its own container's process " + named(s.PID, s.Command)
 		case tapio.SenderOther:
-			e.Message += ", sent by another container's process " + named(s.PID, s.Command)
+			e.Message += verb + "another container's process " + named(s.PID, s.Command)
 		default:
-			e.Message += ", sent by the node's process " + named(s.PID, s.Command)
+			e.Message += verb + "the node's process " + named(s.PID, s.Command)
 		}
 	}
 	found, ok := place(x.Place, e)
@@ -135,15 +139,14 @@ func (c *Collector) exited(x exit.Exit) {
 	c.tell(found.ID, e)
 }
 
-// sender says from where a signal came. A process of a container has another
-// number inside than outside.
+// sender says from where a signal came.
 func sender(x exit.Exit) string {
 	switch s := x.Sender; {
 	case s.Kernel:
 		return tapio.SenderKernel
 	case s.Cgroup == x.Place.Cgroup:
 		return tapio.SenderContainer
-	case s.Inner != s.PID:
+	case s.Contained:
 		return tapio.SenderOther
 	}
 	return tapio.SenderNode
