@@ -10,6 +10,15 @@ const (
 	DNSFailed       EventType = "network.dns.failed"       // on the node: AttrLocal asked AttrPeer for AttrMissing
 )
 
+// What the engine derives from these together with what the API says.
+const (
+	OOMOfNode   EventType = "container.oom_node"   // a process of the container was killed because its node had no memory left
+	OOMOfChild  EventType = "container.oom_child"  // another than its first was killed at a limit: Reason is whose
+	OOMUnsaid   EventType = "container.oom_unsaid" // its first process was killed at a limit, and its status does not say so
+	KilledBy    EventType = "container.killed_by"  // a process sent the signal that ended it: AttrDetail says which, Reason is AttrSender
+	PortRefused EventType = "service.port_refused" // calls of a Service with ready pods are refused: AttrServicePort, AttrTarget, AttrDetail
+)
+
 // Reasons of [OOMKill]: what had no memory left.
 const (
 	OOMContainer = "ContainerLimit"

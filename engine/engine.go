@@ -101,6 +101,7 @@ type Engine struct {
 	unchecked map[tapio.Entity]time.Time
 	witnessed witnesses
 	standing  map[tapio.Entity][]*tapio.Event
+	sights    sights
 
 	// unstarted holds when a pod that was never ready should be.
 	unstarted map[tapio.Entity]time.Time
@@ -188,6 +189,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		past:        map[tapio.Entity][]pastStory{},
 		unchecked:   map[tapio.Entity]time.Time{},
 		standing:    map[tapio.Entity][]*tapio.Event{},
+		sights:      sights{calls: map[call]*row{}},
 	}
 }
 
@@ -380,6 +382,12 @@ func (e *Engine) forgetHalf() {
 
 func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 	e.noteDrain(ev)
+	if ofKernel(ev) {
+		if !e.remember(ev) {
+			return nil
+		}
+		return e.observeAll(e.sawInKernel(ev))
+	}
 	matters := e.matcher.Relevant(ev.Type)
 	if !matters && !told(ev) && !ev.Type.IsRuntime() {
 		return nil
@@ -394,8 +402,9 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 	}
 	e.keepRecent(ev)
 	out := e.refused(ev)
-	for _, said := range e.appErrors(ev) {
-		out = append(out, e.observeEvent(said)...)
+	out = append(out, e.observeAll(e.appErrors(ev))...)
+	if ev.Type == tapio.ContainerExit {
+		out = append(out, e.observeAll(e.sawInKernel(ev))...)
 	}
 	if !matters || e.expected(ev) {
 		return append(out, e.follow(ev)...)
@@ -451,28 +460,6 @@ func (e *Engine) expected(ev *tapio.Event) bool {
 		return s.Pod.Terminating || s.Pod.Phase == "Succeeded" || !e.graph.Exists(ev.Entity)
 	}
 	return false
-}
-
-// weight is how many failures one exit stands for. A pod that is not started
-// again fails with its first; a listing shows the last exit only, and the
-// number of restarts tells of the others.
-func (e *Engine) weight(ev *tapio.Event) int {
-	if ev.Type != tapio.ContainerExit {
-		return 1
-	}
-	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil {
-		if s.Pod.RestartPolicy == "Never" {
-			return 2
-		}
-		// The kubelet begins to back off when a container fails the second time.
-		if c := containerNamed(s.Pod, ev.Entity.Container); ev.Listed && c != nil && c.Reason == "CrashLoopBackOff" {
-			return 2
-		}
-	}
-	if ev.Listed && ev.Int(tapio.AttrRestarts) >= 2 {
-		return 2
-	}
-	return 1
 }
 
 // keepRecent remembers changes and effects for stories that begin later.

@@ -30,6 +30,28 @@ func (e *Engine) isOld(ev *tapio.Event) bool {
 	return !s.Created.IsZero() && s.Pod != nil && ev.Time.Before(s.Created.Add(-time.Minute))
 }
 
+// weight is how many failures one exit stands for. A pod that is not started
+// again fails with its first; a listing shows the last exit only, and the
+// number of restarts tells of the others.
+func (e *Engine) weight(ev *tapio.Event) int {
+	if ev.Type != tapio.ContainerExit {
+		return 1
+	}
+	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil {
+		if s.Pod.RestartPolicy == "Never" {
+			return 2
+		}
+		// The kubelet begins to back off when a container fails the second time.
+		if c := containerNamed(s.Pod, ev.Entity.Container); ev.Listed && c != nil && c.Reason == "CrashLoopBackOff" {
+			return 2
+		}
+	}
+	if ev.Listed && ev.Int(tapio.AttrRestarts) >= 2 {
+		return 2
+	}
+	return 1
+}
+
 // passed reports whether everything the finding must see is over: the pod has
 // its node, the volume is mounted, the controller makes its pods again.
 func (e *Engine) passed(f *diagnosis.Finding) bool {

@@ -20,7 +20,7 @@ func TestGolden(t *testing.T) {
 	templates := library(t)
 	n := narrator(t)
 	told := map[string]bool{}
-	for _, sc := range slices.Concat(scenes(), startScenes(), nodeScenes(), wordScenes(), blockedScenes(), controlScenes(), partScenes(), certScenes(), crossScenes(), moments()) {
+	for _, sc := range slices.Concat(scenes(), startScenes(), nodeScenes(), wordScenes(), blockedScenes(), controlScenes(), partScenes(), certScenes(), crossScenes(), kernelScenes(), moments()) {
 		name := sc.name
 		if name == "" {
 			name = sc.template

@@ -66,6 +66,9 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 	reason := inline(data(e, "reason"))
 	switch e.Type {
 	case tapio.ContainerExit:
+		if s.Cause == tapio.CauseNodeMemoryPressure && reason == "OOMKilled" { // whose memory it was, the status doesn't say
+			return containerOf(e, s) + " was killed for memory (OOMKilled)"
+		}
 		return containerOf(e, s) + " " + exited(e)
 	case tapio.ContainerWaiting:
 		return containerOf(e, s) + " " + waiting(reason, data(e, tapio.AttrImage)) + said
@@ -77,6 +80,9 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		}
 		return containerOf(e, s) + " left nothing in its log"
 	case tapio.AppError:
+		if said == "" { // its node's kernel saw it
+			return containerOf(e, s) + " called " + or(inline(data(e, tapio.AttrPeer)), "others") + " in vain"
+		}
 		return containerOf(e, s) + " said" + said
 	case tapio.PodCreated:
 		return name + " was created"
@@ -159,6 +165,10 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return containerOf(e, s) + " was killed at its start" + said
 	case tapio.OOMRecord:
 		return containerOf(e, s) + " ended as the kernel of its node ran out of memory for a process" + said
+	case tapio.OOMOfNode, tapio.OOMOfChild, tapio.OOMUnsaid, tapio.KilledBy:
+		return containerOf(e, s) + ": " + or(inline(data(e, "message")), "a process was killed")
+	case tapio.PortRefused:
+		return name + ": " + or(inline(data(e, "message")), "calls are refused")
 	case tapio.NodeProblem:
 		return name + " reports " + or(reason, "a problem") + said
 	case tapio.NodeProblemEnded:

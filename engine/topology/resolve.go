@@ -67,6 +67,16 @@ func (g *Graph) At(ip string) (tapio.Entity, bool) {
 	return slices.MinFunc(found, tapio.Entity.Compare), true
 }
 
+// PodAt returns the state of the pod that has the address for itself, or nil.
+func (g *Graph) PodAt(ip string) *tapio.State {
+	for _, x := range g.states {
+		if p := x.state.Pod; p != nil && p.IP == ip && x.deleted.IsZero() && (p.Spec == nil || !p.Spec.HostNetwork) && p.Phase != "Succeeded" && p.Phase != "Failed" {
+			return x.state
+		}
+	}
+	return nil
+}
+
 // Spec returns what the container was asked to be: by its pod, or by the
 // workload that made it. It returns nil where neither is known.
 func (g *Graph) Spec(container tapio.Entity) (*tapio.PodSpec, *tapio.ContainerSpec) {
