@@ -26,7 +26,7 @@ func (e *Engine) diagnose(inc *incident) {
 			inc.against[f] = gotPast
 		} else if g := explainedAway(f, all, e.weight); g != nil {
 			inc.against[f] = "explained by: " + g.Template.Name
-		} else if !inc.believes(f) && e.starting(f) {
+		} else if !inc.believes(f) && (e.starting(f) || e.recovered(f)) {
 			inc.against[f] = slowStart
 		} else if outOfMemory(f, all) {
 			inc.against[f] = "the container was killed at its memory limit, whatever it said before"
@@ -211,6 +211,34 @@ func (e *Engine) starting(f *diagnosis.Finding) bool {
 		}
 	}
 	return true
+}
+
+// recovered reports whether the finding counts ends of containers, and too few
+// are left without those of containers that ended once and are ready since, or
+// whose pod is gone: starts that took two tries are no loop.
+func (e *Engine) recovered(f *diagnosis.Finding) bool {
+	min, asked := f.Template.Requires(tapio.ContainerExit)
+	if !asked || min < 2 || len(f.Evidence) == 0 {
+		return false
+	}
+	ends := map[tapio.Entity]int{}
+	for _, ev := range f.Evidence {
+		if !f.Asked(ev) {
+			continue
+		}
+		if ev.Type != tapio.ContainerExit {
+			return false // it rests on more
+		}
+		ends[ev.Entity] += e.weight(ev)
+	}
+	left := 0
+	for container, n := range ends {
+		s := e.graph.State(container)
+		if n >= 2 || e.graph.Exists(container) && s.Pod != nil && !s.Pod.Ready {
+			left += n
+		}
+	}
+	return left < min
 }
 
 // outlasts reports whether the event is about more than a pod's start or end:

@@ -141,10 +141,11 @@ func (s *scenario) asJob() {
 	}
 	template := workload.Spec.Template
 	template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	tries := int32(1) // a Job that may try more often is not failing yet
 	job, err := yaml.Marshal(batchv1.Job{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
 		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec:       batchv1.JobSpec{Template: template},
+		Spec:       batchv1.JobSpec{BackoffLimit: &tries, Template: template},
 	})
 	if err != nil {
 		panic(err)
