@@ -62,6 +62,9 @@ func (e *Engine) diagnose(inc *incident) {
 			inc.found = e.now // each cause is held back for its own time
 		}
 		inc.addRoles(best)
+		if sev := e.severityOf(inc); inc.subject.Kind == tapio.KindComponent && inc.severity != "" && sev.Level() < inc.severity.Level() {
+			inc.severity = sev // a member that is down may become a quorum that is lost
+		}
 		if was != nil && inc.status == tapio.StatusOpen && was.Template.Cause != best.Template.Cause {
 			inc.addNews(tapio.News{
 				Kind: tapio.NewsCause, Time: best.First,
