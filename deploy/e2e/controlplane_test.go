@@ -37,12 +37,14 @@ type fault struct {
 	thread []string // what the thread must say in the end
 }
 
-// revive starts what ends by itself when the API server or etcd is away: a
-// scheduler or controller manager that can't renew its lease.
+// revive starts anew what ends by itself when the API server or etcd is away: a
+// scheduler or controller manager that can't renew its lease. Whether it has
+// ended can't be told: the sandbox keeps the process's number.
 const revive = `
 until kubectl get --raw /readyz >/dev/null 2>&1; do sleep 0.3; done
 for part in kube-controller-manager kube-scheduler; do
-  [[ $(cluster service control-plane state $part) == running ]] || cluster service control-plane start $part
+  cluster service control-plane signal KILL $part
+  cluster service control-plane start $part
 done
 `
 
