@@ -42,6 +42,7 @@ type watchdog struct {
 	unattended map[tapio.Entity]time.Time // workloads whose spec no controller has followed, by since when
 	active     map[string]time.Time       // scheduler → when it last spoke of any pod
 	leaders    map[string]string          // component → who was last elected
+	healed     map[string]time.Time       // component → since when nothing stands against it
 	begun      time.Time                  // since when something is observed without a pause
 	heard      time.Time                  // the last observation
 	kills      kills
@@ -50,7 +51,7 @@ type watchdog struct {
 func newWatchdog() *watchdog {
 	return &watchdog{
 		unseen: map[tapio.Entity]time.Time{}, unattended: map[tapio.Entity]time.Time{},
-		active: map[string]time.Time{}, leaders: map[string]string{},
+		active: map[string]time.Time{}, leaders: map[string]string{}, healed: map[string]time.Time{},
 	}
 }
 
@@ -71,6 +72,7 @@ func (w *watchdog) contact(at time.Time) {
 // its controller.
 func (e *Engine) attend(s *tapio.State) {
 	w := e.control
+	e.noteComponent(s)
 	switch {
 	case s.Entity.Kind == tapio.KindPod:
 		if s.Deleted || !unseen(s) {

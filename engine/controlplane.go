@@ -85,9 +85,27 @@ func problemOf(c *tapio.ComponentState, ev *tapio.Event) *tapio.ComponentProblem
 
 // during reports whether the child began while what the parent, a part of the
 // control plane, suffers from went on: what comes before or after a hiccup is
-// not its doing.
-func during(parent, child *incident) bool {
-	return !child.onset.Before(parent.onset.Add(-slack)) && (parent.well.IsZero() || !child.onset.After(parent.well))
+// not its doing, even if something still waits for its effects to pass.
+func (e *Engine) during(parent, child *incident) bool {
+	healed := e.control.healed[parent.subject.Name] // zero while something stands against it
+	return !child.onset.Before(parent.onset.Add(-slack)) && (healed.IsZero() || !child.onset.After(healed))
+}
+
+// noteComponent notes since when nothing stands against a part of the control
+// plane.
+func (e *Engine) noteComponent(s *tapio.State) {
+	if s.Component == nil {
+		return
+	}
+	since, known := e.control.healed[s.Entity.Name]
+	switch {
+	case len(s.Component.Problems) > 0:
+		e.control.healed[s.Entity.Name] = time.Time{}
+	case !known: // since before it was looked at
+		e.control.healed[s.Entity.Name] = time.Unix(0, 0).UTC()
+	case since.IsZero():
+		e.control.healed[s.Entity.Name] = e.now
+	}
 }
 
 // governs reports whether a fault of the control plane accounts for a story

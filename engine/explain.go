@@ -15,7 +15,7 @@ func (e *Engine) explains(parent, child *incident) bool {
 		return false
 	}
 	if parent.subject.Kind == tapio.KindComponent {
-		if !during(parent, child) {
+		if !e.during(parent, child) {
 			return false
 		}
 		if e.governs(parent, child) {
