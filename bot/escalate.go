@@ -115,7 +115,10 @@ func (d *desk) heed(t *thread, now time.Time) {
 	switch {
 	case d.needy(t):
 		if t.Alone.IsZero() {
-			t.Alone, t.Calls = now, nil
+			t.Alone = now // calls begin anew, but for those who were called just now
+			t.Calls = slices.DeleteFunc(t.Calls, func(c called) bool {
+				return c.Passed || c.Failed != "" || now.Sub(c.At) >= d.opts.Call.Every
+			})
 		}
 		d.alone[t.ID] = t
 		return

@@ -139,6 +139,15 @@ func reply(title string, news []fact) message {
 	for i := range news {
 		left += news[i].More
 	}
+	// The root message says who was called: that makes room first.
+	for over := len(news) - maxFacts; over > 0; over-- {
+		i := slices.IndexFunc(news, func(f fact) bool { return f.Kind == newsCall || f.Kind == newsPass })
+		if i < 0 {
+			break
+		}
+		left++
+		news = slices.Delete(slices.Clone(news), i, i+1)
+	}
 	if over := len(news) - maxFacts; over > 0 {
 		left += over
 		news = news[over:]
