@@ -174,6 +174,11 @@ func (d *desk) escalate(ctx context.Context, now time.Time) (time.Time, error) {
 			if d.needy(t) || dm.busy {
 				continue // its result wakes us
 			}
+			if dm.unsure { // they may have been called all the same
+				c := *dm.Call
+				c.At = dm.Intent.At
+				t.Calls = append(t.Calls, c)
+			}
 			delete(d.threads, dm.ID)
 			delete(d.work, dm.ID)
 			t.Calling = false
