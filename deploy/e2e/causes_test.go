@@ -197,6 +197,15 @@ func (b *bed) play(t *testing.T, w *workspace, live *instance, s *scenario, r *r
 	whole()
 	eventually(t, quiet+90*time.Second, "the thread says that it is resolved", func() (bool, string) {
 		now, ok := live.story(story.ID)
+		for _, c := range []string{p.name, "incidents"} { // a deeper cause may have taken it in
+			for _, m := range w.Messages(c) {
+				if now.AbsorbedInto != "" && told(m) == now.AbsorbedInto {
+					channel, root = c, m
+					story, ok = live.story(now.AbsorbedInto)
+					now = story
+				}
+			}
+		}
 		reply, said := w.saysResolved(channel, root)
 		r.resolved = at(reply).Sub(since)
 		return ok && said && now.Status == tapio.StatusResolved, fmt.Sprintf("story %s is %s; affected %v; the thread:\n%s", story.ID, now.Status, now.Affected, texts(w.Replies(channel, root.TS)))
