@@ -312,5 +312,6 @@ const WantConfig WantKind = "config"
 type Want struct {
 	Kind     WantKind `json:"kind"`
 	Entity   Entity   `json:"entity"`             // a pod with its container, or a ConfigMap
-	Previous bool     `json:"previous,omitempty"` // of the run before the present one
+	Previous bool     `json:"previous,omitempty"` // of the run before the present one, where there is one
+	Run      string   `json:"run,omitempty"`      // container ID of the run that ended, as runtime://hex; tells wants apart
 }

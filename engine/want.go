@@ -15,14 +15,15 @@ func (e *Engine) askForLogs(inc *incident, ev *tapio.Event) {
 	switch ev.Type {
 	case tapio.ContainerExit:
 		if ev.Reason == "Error" || ev.Reason == "Completed" || ev.Reason == "OOMKilled" {
-			e.askForLog(inc, ev.Attrs[tapio.AttrContainerID], ev.Entity, ev.Int(tapio.AttrRestarts) > 0)
+			// By the time somebody looks, the next run may have begun.
+			e.askForLog(inc, ev.Attrs[tapio.AttrContainerID], tapio.Want{Kind: tapio.WantLog, Entity: ev.Entity, Previous: true, Run: ev.Attrs[tapio.AttrContainerID]})
 		}
 	case tapio.KubernetesEvent:
 		if ev.Reason == "Unhealthy" && ev.Entity.Container != "" {
-			e.askForLog(inc, "now "+ev.Entity.String(), ev.Entity, false)
+			e.askForPresent(inc, ev.Entity)
 		}
 	case tapio.PodStuck:
-		e.askForLog(inc, "now "+ev.Entity.String(), ev.Entity, false)
+		e.askForPresent(inc, ev.Entity)
 	case tapio.PodNotReady:
 		e.askForPod(inc, ev.Entity)
 	case tapio.EndpointsRemoved:
@@ -46,18 +47,23 @@ func (e *Engine) askForPod(inc *incident, pod tapio.Entity) {
 		}
 		entity := pod
 		entity.Container = c.Name
-		e.askForLog(inc, "now "+entity.String(), entity, false)
+		e.askForPresent(inc, entity)
 	}
 }
 
+// askForPresent wants the log of the run that goes on.
+func (e *Engine) askForPresent(inc *incident, container tapio.Entity) {
+	e.askForLog(inc, "now "+container.String(), tapio.Want{Kind: tapio.WantLog, Entity: container})
+}
+
 // askForLog wants one log once; id tells the runs of a container apart.
-func (e *Engine) askForLog(inc *incident, id string, container tapio.Entity, previous bool) {
-	if inc.asked[id] || len(inc.asked) >= maxAsked || !e.graph.Exists(container) {
+func (e *Engine) askForLog(inc *incident, id string, want tapio.Want) {
+	if inc.asked[id] || len(inc.asked) >= maxAsked || !e.graph.Exists(want.Entity) {
 		return
 	}
 	inc.asked[id] = true
-	e.wants = append(e.wants, tapio.Want{Kind: tapio.WantLog, Entity: container, Previous: previous})
-	e.askForConfig(inc, container)
+	e.wants = append(e.wants, want)
+	e.askForConfig(inc, want.Entity)
 }
 
 // askForConfig wants the values of the ConfigMaps that a container takes its

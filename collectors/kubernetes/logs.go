@@ -25,14 +25,17 @@ const (
 	logRepeat     = 30 * time.Second // the shortest time between two reads of one container
 	wantsAtOnce   = 4                // reads go through the API server to kubelets: keep them few
 	wantsWaiting  = 64
-	messageLimit  = 16 << 10 // bytes of a log that an event carries: what the engine reads of it
-	lineLimit     = 500      // bytes of the line that reads most like the error
+	wantTries     = 3               // a kubelet that is busy answers later
+	wantPause     = 4 * time.Second // before the next try; the one after waits twice as long
+	messageLimit  = 16 << 10        // bytes of a log that an event carries: what the engine reads of it
+	lineLimit     = 500             // bytes of the line that reads most like the error
 )
 
 // wanted is a want that waits for its answer.
 type wanted struct {
-	ctx  context.Context
-	want tapio.Want
+	ctx   context.Context
+	want  tapio.Want
+	tries int // so far
 }
 
 // asked holds when a container's log was last asked for.
@@ -72,7 +75,7 @@ func (c *Collector) Answer(ctx context.Context, want tapio.Want) {
 		c.metrics.want("denied")
 		return
 	}
-	if len(c.wants) == cap(c.wants) { // only Answer adds, under the lock: what has room now has room below
+	if len(c.wants) == cap(c.wants) { // all who add hold the lock: what has room now has room below
 		c.metrics.want("dropped")
 		return
 	}
@@ -80,7 +83,7 @@ func (c *Collector) Answer(ctx context.Context, want tapio.Want) {
 		c.metrics.want("repeated")
 		return
 	}
-	c.wants <- wanted{ctx, want}
+	c.wants <- wanted{ctx: ctx, want: want}
 }
 
 // answer answers wants until ctx ends.
@@ -102,6 +105,8 @@ func (c *Collector) answer(ctx context.Context) {
 			switch {
 			case apierrors.IsForbidden(err):
 				c.metrics.want("denied")
+			case err != nil && c.retry(w, err):
+				c.metrics.want("retried")
 			case err != nil:
 				c.metrics.want("failed")
 				c.log.Debug("no answer", "want", string(w.want.Kind), "of", w.want.Entity.String(), "previous", w.want.Previous, "error", err)
@@ -115,6 +120,24 @@ func (c *Collector) answer(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// retry puts a want that failed back into the queue after a pause, unless it
+// was tried often enough or there is nothing to read.
+func (c *Collector) retry(w wanted, err error) bool {
+	if w.tries++; w.tries >= wantTries || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
+		return false
+	}
+	time.AfterFunc(time.Duration(w.tries)*wantPause, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if len(c.wants) == cap(c.wants) {
+			c.metrics.want("dropped")
+			return
+		}
+		c.wants <- w
+	})
+	return true
 }
 
 // read answers one want; no answer is none.

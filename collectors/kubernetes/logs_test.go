@@ -3,12 +3,14 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/yairfalse/tapio"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 )
@@ -300,4 +304,49 @@ func TestAnswerOfConfigMap(t *testing.T) {
 	if values := got[0].State.Config.Values; values["DB_URL"] != "http://dbb" || strings.Contains(values["API_TOKEN"], "hunter2") {
 		t.Errorf("the values are %v; want the address, and no secret", values)
 	}
+}
+
+func TestAnswerTriesAgain(t *testing.T) {
+	var tries atomic.Int32
+	c := kubelet(t, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+		if tries.Add(1) < wantTries {
+			refuse(w, 500, "the kubelet is busy")
+			return
+		}
+		fmt.Fprintln(w, "panic: boom")
+	})
+	for i := 1; i < wantTries; i++ {
+		w := wanted{ctx: t.Context(), want: logWant("pod", true), tries: i - 1}
+		if _, err := c.read(t.Context(), w.want); err == nil || !c.retry(w, err) {
+			t.Fatalf("try %d: %v; want an error and another try", i, err)
+		}
+	}
+	if got, err := c.read(t.Context(), logWant("pod", true)); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v; want the log", got, err)
+	}
+	for _, last := range []wanted{{tries: wantTries - 1}, {}} {
+		err := error(apierrors.NewNotFound(corev1.Resource("pods"), "pod"))
+		if last.tries > 0 {
+			err = errors.New("the kubelet is busy")
+		}
+		if c.retry(last, err) {
+			t.Errorf("%v is tried again after %d tries", err, last.tries)
+		}
+	}
+}
+
+func TestRetryWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCollector(t, "127.0.0.1:1")
+		c.retry(wanted{ctx: t.Context(), want: logWant("pod", true)}, errors.New("the kubelet is busy"))
+		time.Sleep(wantPause - time.Millisecond)
+		if len(c.wants) != 0 {
+			t.Error("tried again before the pause was over")
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if len(c.wants) != 1 || (<-c.wants).tries != 1 {
+			t.Error("not tried again after the pause")
+		}
+	})
 }

@@ -15,7 +15,7 @@ import (
 //	tapio_kubernetes_unreadable_total{step}       objects that could not be read: strip, convert
 //	tapio_kubernetes_watch_errors_total{resource} lists and watches that failed or ended early
 //	tapio_kubernetes_watch_up{resource,namespace} 1 while a resource is listed and watched
-//	tapio_kubernetes_wants_total{result}          wants: answered, empty, failed, dropped, repeated, expired, denied, unknown
+//	tapio_kubernetes_wants_total{result}          wants: answered, empty, retried, failed, dropped, repeated, expired, denied, unknown
 type metrics struct {
 	observations *prometheus.CounterVec
 	dropped      prometheus.Counter

@@ -194,15 +194,17 @@ func TestControlPlane(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	for i := range faults {
 		f := &faults[i]
-		p := b.place(t, "e2e-cp-"+f.name, nil, map[string]string{"web.yaml": readFile(t, "testdata/web.yaml")}, "")
-		p.run(t, "kubectl apply -f web.yaml")
-		p.awaitRollouts(t)
-		if f.blip != "" {
-			t.Run(f.name+"/blip", func(t *testing.T) { b.playBlip(t, f, p, live) })
-		}
-		t.Run(f.name+"/quiet", func(t *testing.T) { b.playFault(t, f, p, w, live, false) })
-		t.Run(f.name, func(t *testing.T) { b.playFault(t, f, p, w, live, true) })
-		p.run(t, "kubectl delete -f web.yaml")
+		t.Run(f.name, func(t *testing.T) {
+			p := b.place(t, "e2e-cp-"+f.name, nil, map[string]string{"web.yaml": readFile(t, "testdata/web.yaml")}, "")
+			p.run(t, "kubectl apply -f web.yaml")
+			p.awaitRollouts(t)
+			if f.blip != "" {
+				t.Run("blip", func(t *testing.T) { b.playBlip(t, f, p, live) })
+			}
+			t.Run("quiet", func(t *testing.T) { b.playFault(t, f, p, w, live, false) })
+			t.Run("hurt", func(t *testing.T) { b.playFault(t, f, p, w, live, true) })
+			p.run(t, "kubectl delete -f web.yaml")
+		})
 	}
 	costs(t, live)
 	t.Run("replay", func(t *testing.T) { b.replayEqualsLive(t, live) })
