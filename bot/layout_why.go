@@ -83,7 +83,7 @@ func standingWords(s *tapio.Story) string {
 		text = "unknown: nothing was proven"
 	}
 	if s.Confidence != nil {
-		text += fmt.Sprintf(" · right in %.0f %% of labelled cases of this standing", 100**s.Confidence)
+		text += fmt.Sprintf(" · right in %.0f %% of Tapio's own labelled cases of this standing", 100**s.Confidence)
 	}
 	return text
 }
