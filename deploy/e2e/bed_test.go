@@ -14,9 +14,6 @@ import (
 	"time"
 )
 
-// clusterName keeps our cluster apart from one that a person has up.
-const clusterName = "e2e"
-
 // busybox is the image of the healthy workloads, as the test cluster has it.
 const busybox = "testbed.local/busybox:1"
 
@@ -24,7 +21,7 @@ const busybox = "testbed.local/busybox:1"
 func (b *bed) script(ctx context.Context, dir string, env []string, text string) (string, error) {
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", text)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+b.path, "KUBECONFIG="+b.kubeconfig, "TESTBED_NAME="+clusterName, "TESTBED_STATE=", "TESTBED_NODE_MEMORY_MB=", "TESTBED_NODE_DISK_MB=", "TESTBED_NODE_PODS=", "TESTBED_ETCD_MEMBERS=", "TESTBED_ETCD_QUOTA=")
+	cmd.Env = append(os.Environ(), "PATH="+b.path, "KUBECONFIG="+b.kubeconfig, "TESTBED_NAME="+b.cluster, "TESTBED_STATE=", "TESTBED_NODE_MEMORY_MB=", "TESTBED_NODE_DISK_MB=", "TESTBED_NODE_PODS=", "TESTBED_ETCD_MEMBERS=", "TESTBED_ETCD_QUOTA=")
 	cmd.Env = append(cmd.Env, env...)
 	// The sandboxes outlive the script that started them: don't wait for what
 	// they inherited.

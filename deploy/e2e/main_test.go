@@ -24,6 +24,7 @@ type options struct {
 	churn      time.Duration
 	seed       uint64
 	out        string
+	cluster    string
 	keep       bool
 	atOnce     int
 	corpus     string
@@ -54,6 +55,7 @@ func TestMain(m *testing.M) {
 	flag.DurationVar(&o.churn, "churn", 90*time.Second, "how long TestChurn goes on")
 	flag.Uint64Var(&o.seed, "seed", 0, "of TestKill's instants; 0 takes one from the clock")
 	flag.StringVar(&o.out, "out", "../../out", "folder for reports, recordings and logs")
+	flag.StringVar(&o.cluster, "cluster", "e2e", "name of our own cluster; another name, with another -out, lets two runs go on at once")
 	flag.BoolVar(&o.keep, "keep", false, "leave the test cluster up, and use the one that was left up")
 	flag.IntVar(&o.atOnce, "at-once", 16, "how many scenarios are played at once")
 	flag.StringVar(&o.variant, "variant", "", "the one variant that TestCorpus records; without it, all, and the healthy cases")
@@ -141,10 +143,10 @@ func (b *bed) up(ctx context.Context) error {
 		"taint": "node-4", // is tainted, and drained; takes few pods
 		"power": "node-5", // loses its power, and its container runtime
 	}
-	b.kubeconfig = filepath.Join("/var/tmp/testbed", clusterName, "admin.kubeconfig")
+	b.kubeconfig = filepath.Join("/var/tmp/testbed", b.cluster, "admin.kubeconfig")
 	// Two runs at once would take each other's cluster down. The lock goes with
 	// the process.
-	lock, err := os.Create(filepath.Join(os.TempDir(), "tapio-e2e.lock"))
+	lock, err := os.Create(filepath.Join(os.TempDir(), "tapio-"+b.cluster+".lock"))
 	if err != nil {
 		return err
 	}
