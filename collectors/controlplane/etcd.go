@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type member struct {
 	read    time.Duration            // how long a linearizable read took
 	readErr error                    // why it came to nothing
 	scraped scrapedEtcd
+	away    time.Time // when it last did not answer; zero: it always did
 }
 
 func newEtcd(c *Collector) (*etcd, error) {
@@ -179,6 +181,7 @@ func (e *etcd) judge(now time.Time) []tapio.Observation {
 			up = append(up, m)
 			continue
 		}
+		m.away = now
 		found = append(found, symptom{
 			typ: tapio.EtcdUnhealthy, severity: tapio.SeverityMedium, reason: "MemberDown", object: e.name(m.id, m),
 			message: "it does not answer: " + words(m.failed),
@@ -202,7 +205,7 @@ func (e *etcd) judge(now time.Time) []tapio.Observation {
 			message: fmt.Sprintf("%d of %d members %s, and no leader is known", len(up), len(e.members), plural(len(up), "answers", "answer")),
 		})
 	}
-	found = append(found, e.latency(up, led)...)
+	found = append(found, e.latency(now, up, led)...)
 	found = append(found, e.space(up)...)
 	facts, changed := e.leaders(now, up)
 	found = append(found, changed...)
@@ -211,7 +214,7 @@ func (e *etcd) judge(now time.Time) []tapio.Observation {
 }
 
 // latency finds members whose reads are slow, or that lag behind.
-func (e *etcd) latency(up []*member, led bool) []symptom {
+func (e *etcd) latency(now time.Time, up []*member, led bool) []symptom {
 	if !led {
 		return nil // nobody can be fast
 	}
@@ -230,15 +233,18 @@ func (e *etcd) latency(up []*member, led bool) []symptom {
 	if len(slowOnes) == len(up) {
 		out = append(out, symptom{
 			typ: tapio.EtcdHighLatency, severity: tapio.SeverityHigh, reason: "Slow",
-			message: fmt.Sprintf("a linearizable read takes %d ms by each of %d members", longest.Milliseconds(), len(up)),
+			message: fmt.Sprintf("a consistent read takes %d ms through each of %d members", longest.Milliseconds(), len(up)),
 			attrs:   map[string]string{tapio.AttrLatency: fmt.Sprint(longest.Milliseconds()), tapio.AttrDetail: e.disks(up)},
 		})
 		slowOnes = nil
 	}
 	for _, m := range slowOnes {
-		message := fmt.Sprintf("a linearizable read takes %d ms by it", m.read.Milliseconds())
+		if m.returning(now) {
+			continue
+		}
+		message := fmt.Sprintf("a consistent read through it takes %d ms", m.read.Milliseconds())
 		if m.readErr != nil {
-			message = "a linearizable read by it: " + words(m.readErr)
+			message = "a consistent read through it: " + words(m.readErr)
 		}
 		out = append(out, symptom{
 			typ: tapio.EtcdHighLatency, severity: tapio.SeverityMedium, reason: "MemberSlow", object: e.name(m.id, m), message: message,
@@ -246,7 +252,7 @@ func (e *etcd) latency(up []*member, led bool) []symptom {
 		})
 	}
 	for _, m := range up {
-		if lag := newest - min(newest, m.status.RaftAppliedIndex); lag > maxLag {
+		if lag := newest - min(newest, m.status.RaftAppliedIndex); lag > maxLag && !m.returning(now) {
 			out = append(out, symptom{
 				typ: tapio.EtcdHighLatency, severity: tapio.SeverityMedium, reason: "MemberLags", object: e.name(m.id, m),
 				message: fmt.Sprintf("it is %d entries behind", lag), attrs: map[string]string{tapio.AttrDetail: m.scraped.disk},
@@ -256,16 +262,22 @@ func (e *etcd) latency(up []*member, led bool) []symptom {
 	return out
 }
 
+// returning reports whether the member was away a moment ago: that it has to
+// catch up is no fault of its own.
+func (m *member) returning(now time.Time) bool { return now.Sub(m.away) < catchUp }
+
 const (
+	// catchUp is how long a member that was away may take to follow the others.
+	catchUp = time.Minute
 	// maxLag is how many entries a member may be behind: the API server writes
 	// some hundred a second in a large cluster, and etcd itself refuses requests
 	// at 5,000.
 	maxLag = 2000
 	// nearlyFull is the part of its quota that a database may fill, in percent.
 	nearlyFull = 90
-	// leaderChanges within unstableWindow are told: three may be a rolling restart
-	// of three members.
-	leaderChanges = 4
+	// leaderChanges within unstableWindow are told: one is an upgrade or a
+	// restart, two may be.
+	leaderChanges = 3
 )
 
 // space finds raised alarms and databases that are nearly full. Their words
@@ -321,7 +333,8 @@ func alarmOf(text string) (alarm string, id uint64) {
 	return alarm, id
 }
 
-// leaders notes who leads: an election is a fact, many of them are a problem.
+// leaders notes who leads: an election is a fact, many of them are a problem,
+// unless the leader went away, which is told of the member.
 func (e *etcd) leaders(now time.Time, up []*member) (facts []tapio.Observation, found []symptom) {
 	var leader, term uint64
 	for _, m := range up {
@@ -330,7 +343,9 @@ func (e *etcd) leaders(now time.Time, up []*member) (facts []tapio.Observation, 
 		}
 	}
 	if leader != 0 && e.leader != 0 && leader != e.leader {
-		e.led = append(e.led, now)
+		if slices.ContainsFunc(e.members, func(m *member) bool { return m.id == e.leader && m.status != nil && !m.returning(now) }) {
+			e.led = append(e.led, now)
+		}
 		facts = append(facts, e.monitor.fact(now, symptom{
 			typ: tapio.EtcdLeaderChanged, severity: tapio.SeverityInfo, reason: "Elected", object: e.name(leader, nil),
 			message: fmt.Sprintf("%s leads now, in term %d; %s did before", e.name(leader, nil), term, e.name(e.leader, nil)),
