@@ -214,7 +214,7 @@ func (a *apiServer) judge(now time.Time, ready, list answer) []tapio.Observation
 		failed := failedChecks(ready.body)
 		message := "/readyz: " + ready.why()
 		if len(failed) > 0 {
-			message = strings.Join(failed, ", ")
+			message = "failing checks: " + strings.Join(failed, ", ")
 		}
 		add(tapio.APIServerUnhealthy, tapio.SeverityHigh, notReady, message, strings.Join(failed, ", "))
 	}
