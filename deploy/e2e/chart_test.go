@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -33,7 +34,7 @@ cluster: e2e
 slack: {local: true}
 config: {engine: {quiet: ` + quiet.String() + `}}
 persistence: {size: 100Mi, storageClass: e2e-tapio}
-agent: {bufferDir: /var/lib/kubelet/tapio-agent}
+agent: {bufferDir: /var/lib/kubelet/tapio-agent, lockMemory: false}
 engine: {nodeSelector: {kubernetes.io/hostname: node-1}}
 `,
 		// The test cluster makes no volumes by itself.
@@ -53,7 +54,7 @@ spec:
 	}
 	i.env = append(i.env, "ROOT="+root, "OUT="+b.out, "TAPIO="+b.tapio, "CGO_ENABLED=0")
 	t.Cleanup(func() {
-		if text, err := b.script(t.Context(), i.dir, i.env, `kubectl delete pv e2e-tapio --ignore-not-found --wait=false
+		if text, err := b.script(context.Background(), i.dir, i.env, `kubectl delete pv e2e-tapio --ignore-not-found --wait=false
 kubectl delete clusterrole,clusterrolebinding tapio --ignore-not-found`); err != nil {
 			t.Logf("%v\n%s", err, text)
 		}
@@ -68,8 +69,12 @@ cluster exec node-1 install -d -m 0777 /var/lib/kubelet/tapio-engine
 kubectl apply -f volume.yaml
 go -C "$ROOT/deploy/e2e/chart" tool helm template tapio "$ROOT/deploy/helm/tapio" --namespace "$NS" --values "$PWD/values.yaml" >chart.yaml
 kubectl apply -f chart.yaml
-kubectl rollout status --timeout 120s statefulset/tapio
-kubectl rollout status --timeout 60s daemonset/tapio-agent`)
+kubectl rollout status --timeout 120s statefulset/tapio && kubectl rollout status --timeout 60s daemonset/tapio-agent || {
+  kubectl get pods -o wide
+  kubectl get events --field-selector type=Warning
+  for pod in $(kubectl get pods -o name); do kubectl logs "$pod" --tail 12; done
+  false
+}`)
 	return i
 }
 

@@ -378,7 +378,8 @@ func (b *bed) playFault(t *testing.T, f *fault, p *place, w *workspace, live *in
 func (b *bed) playBlip(t *testing.T, f *fault, p *place, live *instance) {
 	b.roles(t, p)
 	before := live.stories()
-	p.run(t, f.breaks+"\nsleep "+f.blip+"\n"+f.mend)
+	// Who lived through it needs no revival, which would be no blip.
+	p.run(t, f.breaks+"\nsleep "+f.blip+"\n"+strings.TrimSuffix(f.mend, revive))
 	time.Sleep(quiet + 10*time.Second)
 	if told := fresh(live, before); len(told) > 0 {
 		t.Errorf("told of a blip:%s", lines(told))
