@@ -386,6 +386,7 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 		if !e.remember(ev) {
 			return nil
 		}
+		e.witness(ev)
 		return e.observeAll(e.sawInKernel(ev))
 	}
 	matters := e.matcher.Relevant(ev.Type)

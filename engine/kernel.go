@@ -138,8 +138,7 @@ func oneEnd(kernel, exit *tapio.Event) bool {
 	if kernel.Entity != exit.Entity {
 		return false
 	}
-	_, id, ok := strings.Cut(exit.Attrs[tapio.AttrContainerID], "://")
-	if k := kernel.Attrs[tapio.AttrContainerID]; ok && k != "" {
+	if k, id := runOf(kernel), runOf(exit); k != "" && id != "" {
 		return k == id
 	}
 	d := exit.Time.Sub(kernel.Time)

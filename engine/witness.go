@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -15,16 +16,16 @@ const (
 	// the last exit of a container that is looked at now.
 	witnessFor = time.Hour
 	// maxSaid is how much of one container is remembered: its end, and the limit
-	// that was hit.
+	// that was hit, by runtime and kernel.
 	maxSaid = 4
 	// sameEnd is how far apart the kubelet's and the runtime's time of one end
 	// may be: the kubelet's is cut to the second.
 	sameEnd = 2 * time.Second
 )
 
-// witnesses remembers what container runtimes said of containers, by container
-// ID, and which incidents speak of them. The kubelet's word makes an exit; the
-// runtime's, which is earlier and finer, stands beside it and never makes a
+// witnesses remembers what container runtimes and kernels said of containers, by
+// container ID, and which incidents speak of them. The kubelet's word makes an
+// exit; theirs, which is earlier and finer, stands beside it and never makes a
 // second one.
 type witnesses struct {
 	said  map[string][]*tapio.Event
@@ -37,11 +38,25 @@ type exit struct {
 	group tapio.Entity
 }
 
-// witness takes in what a runtime said of a container.
-func (e *Engine) witness(ev *tapio.Event) {
+// runOf returns the ID of the run of a container that an event speaks of, as the
+// runtime gave it. Kubernetes puts the runtime's name before it.
+func runOf(ev *tapio.Event) string {
 	id := ev.Attrs[tapio.AttrContainerID]
+	if _, bare, ok := strings.Cut(id, "://"); ok {
+		return bare
+	}
+	return id
+}
+
+// witness takes in what a runtime or a kernel said of a container.
+func (e *Engine) witness(ev *tapio.Event) {
+	id := runOf(ev)
 	switch ev.Type {
 	case tapio.CRIContainerFailed, tapio.CRIContainerStopped, tapio.CRIResourceLimitHit:
+	case tapio.OOMKill, tapio.ProcessExit:
+		if ev.Attrs[tapio.AttrMain] == "" {
+			return // the container goes on
+		}
 	default:
 		return
 	}
@@ -72,7 +87,7 @@ func (e *Engine) witness(ev *tapio.Event) {
 // recall adds to an exit that an incident has just taken in what its runtime
 // said before.
 func (e *Engine) recall(inc *incident, ev *tapio.Event) {
-	id := ev.Attrs[tapio.AttrContainerID]
+	id := runOf(ev)
 	if ev.Type != tapio.ContainerExit || id == "" {
 		return
 	}
@@ -87,8 +102,8 @@ func (e *Engine) recall(inc *incident, ev *tapio.Event) {
 	}
 }
 
-// corroborate cites what the runtime said beside the line of the exit, and gives
-// the line the runtime's time, which is the finer one.
+// corroborate cites what the runtime or the kernel said beside the line of the
+// exit, and gives the line their time, which is the finer one.
 func (e *Engine) corroborate(inc *incident, x exit, said *tapio.Event) {
 	if inc.counted[said.ID] {
 		return

@@ -25,6 +25,13 @@ func TestWitness(t *testing.T) {
 		ev.SetID()
 		return &tapio.Observation{Time: ev.Seen, Event: ev}
 	}
+	// The kernel knows the ID alone, without the runtime's name.
+	saw := func(at time.Duration, typ tapio.EventType, id, main string) *tapio.Observation {
+		o := says(at, typ, tapio.SourceEBPF, id, at)
+		o.Event.Attrs[tapio.AttrContainerID], o.Event.Attrs[tapio.AttrMain], o.Event.Attrs[tapio.AttrPID] = id, main, main+id
+		o.Event.SetID()
+		return o
+	}
 	const ms = time.Millisecond
 	var last tapio.Story
 	for _, o := range []*tapio.Observation{
@@ -33,6 +40,8 @@ func TestWitness(t *testing.T) {
 		says(20*time.Second, tapio.ContainerExit, tapio.SourceKubernetes, "bb", 20900*ms),
 		says(20456*ms, tapio.CRIContainerFailed, tapio.SourceCRI, "bb", 21*time.Second),
 		says(20456*ms, tapio.CRIContainerFailed, tapio.SourceCRI, "bb", 22*time.Second), // once more
+		saw(20450*ms, tapio.ProcessExit, "bb", "true"),
+		saw(20440*ms, tapio.ProcessExit, "bb", ""), // a child of it
 	} {
 		stories, _ := e.Observe(o)
 		for _, s := range stories {
@@ -47,8 +56,8 @@ func TestWitness(t *testing.T) {
 		t.Fatalf("no exit on the timeline: %+v", last.Timeline)
 	}
 	line := last.Timeline[i]
-	if line.Count != 2 || !slices.Equal(line.Witnesses, []tapio.Source{tapio.SourceCRI}) {
-		t.Errorf("the line stands for %d, seen also by %v; want 2, by the runtime", line.Count, line.Witnesses)
+	if line.Count != 2 || !slices.Equal(line.Witnesses, []tapio.Source{tapio.SourceCRI, tapio.SourceEBPF}) {
+		t.Errorf("the line stands for %d, seen also by %v; want 2, by runtime and kernel", line.Count, line.Witnesses)
 	}
 	if !line.Timestamp.Equal(begin.Add(10123*ms)) || !line.Last.Equal(begin.Add(20456*ms)) {
 		t.Errorf("the line is of %s to %s; want the runtime's times", line.Timestamp, line.Last)
@@ -57,8 +66,8 @@ func TestWitness(t *testing.T) {
 	for _, x := range last.Evidence {
 		cited[string(x.Source)+" "+string(x.Type)]++
 	}
-	if cited["k8s-api container.exit"] != 2 || cited["cri cri.container_failed"] != 2 {
-		t.Errorf("evidence: %v; want two of each", cited)
+	if cited["k8s-api container.exit"] != 2 || cited["cri cri.container_failed"] != 2 || cited["ebpf ebpf.process_exit"] != 1 {
+		t.Errorf("evidence: %v; want two of each, and one of the kernel", cited)
 	}
 	for _, l := range last.Timeline {
 		if l.Type.IsRuntime() {

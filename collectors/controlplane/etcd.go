@@ -46,7 +46,7 @@ type member struct {
 	id      uint64
 	status  *clientv3.StatusResponse // nil: it did not answer
 	failed  error                    // why
-	read    time.Duration            // how long a linearizable read took
+	took    time.Duration            // how long the status took or a linearizable read, whichever was longer
 	readErr error                    // why it came to nothing
 	scraped scrapedEtcd
 	away    time.Time // when it last did not answer; zero: it always did
@@ -152,21 +152,22 @@ func (e *etcd) health(ctx context.Context) func(time.Time) []tapio.Observation {
 
 // ask asks one member for its status and for a linearizable read.
 func (m *member) ask(ctx context.Context, limit time.Duration) {
+	began := time.Now()
 	status, err := func() (*clientv3.StatusResponse, error) {
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		return m.client.Status(ctx, m.endpoint)
 	}()
-	m.status, m.failed, m.read, m.readErr = nil, err, 0, nil
+	m.status, m.failed, m.took, m.readErr = nil, err, time.Since(began), nil
 	if err != nil {
 		return
 	}
 	m.status, m.id = status, status.Header.GetMemberId()
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	began := time.Now()
+	began = time.Now()
 	_, err = m.client.Get(ctx, probeKey, clientv3.WithCountOnly())
-	m.read = time.Since(began)
+	m.took = max(m.took, time.Since(began))
 	if err != nil && !errors.Is(err, rpctypes.ErrPermissionDenied) { // that is an answer too
 		m.readErr = err
 	}
@@ -224,8 +225,8 @@ func (e *etcd) latency(now time.Time, up []*member, led bool) []symptom {
 	var newest uint64
 	for _, m := range up {
 		newest = max(newest, m.status.RaftIndex)
-		longest = max(longest, m.read)
-		if m.read > limit || m.readErr != nil {
+		longest = max(longest, m.took)
+		if m.took > limit || m.readErr != nil {
 			slowOnes = append(slowOnes, m)
 		}
 	}
@@ -233,7 +234,7 @@ func (e *etcd) latency(now time.Time, up []*member, led bool) []symptom {
 	if len(slowOnes) == len(up) {
 		out = append(out, symptom{
 			typ: tapio.EtcdHighLatency, severity: tapio.SeverityHigh, reason: "Slow",
-			message: fmt.Sprintf("a consistent read takes %d ms through each of %d members", longest.Milliseconds(), len(up)),
+			message: fmt.Sprintf("all of the %d members that answer take long to do so, up to %d ms", len(up), longest.Milliseconds()),
 			attrs:   map[string]string{tapio.AttrLatency: fmt.Sprint(longest.Milliseconds()), tapio.AttrDetail: e.disks(up)},
 		})
 		slowOnes = nil
@@ -242,13 +243,13 @@ func (e *etcd) latency(now time.Time, up []*member, led bool) []symptom {
 		if m.returning(now) {
 			continue
 		}
-		message := fmt.Sprintf("a consistent read through it takes %d ms", m.read.Milliseconds())
+		message := fmt.Sprintf("it takes %d ms to answer", m.took.Milliseconds())
 		if m.readErr != nil {
 			message = "a consistent read through it: " + words(m.readErr)
 		}
 		out = append(out, symptom{
 			typ: tapio.EtcdHighLatency, severity: tapio.SeverityMedium, reason: "MemberSlow", object: e.name(m.id, m), message: message,
-			attrs: map[string]string{tapio.AttrLatency: fmt.Sprint(m.read.Milliseconds()), tapio.AttrDetail: m.scraped.disk},
+			attrs: map[string]string{tapio.AttrLatency: fmt.Sprint(m.took.Milliseconds()), tapio.AttrDetail: m.scraped.disk},
 		})
 	}
 	for _, m := range up {

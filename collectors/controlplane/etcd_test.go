@@ -53,7 +53,7 @@ func TestReturningMember(t *testing.T) {
 	now := time.Date(2026, 11, 2, 14, 0, 0, 0, time.UTC)
 	e := &etcd{c: &Collector{config: Config{EtcdLatencyThreshold: tapio.Duration(100 * time.Millisecond)}}, names: map[uint64]string{}}
 	status := &clientv3.StatusResponse{Leader: 1}
-	fast, slow := &member{id: 1, status: status}, &member{id: 2, status: status, read: time.Second, away: now.Add(-catchUp / 2)}
+	fast, slow := &member{id: 1, status: status}, &member{id: 2, status: status, took: time.Second, away: now.Add(-catchUp / 2)}
 	if got := e.latency(now, []*member{fast, slow}, true); len(got) != 0 {
 		t.Errorf("a member that came back half a minute ago is called slow: %+v", got)
 	}

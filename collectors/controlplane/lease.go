@@ -26,7 +26,8 @@ type lease struct {
 	renewed time.Time   // as its holder wrote
 	moved   time.Time   // when that was last seen to change
 	seen    time.Time   // when it was last read
-	changes []time.Time // of its holder, within the window
+	changes []time.Time // of its holder, within the window, that nothing else explains
+	excused time.Time   // until then a change is explained: leases could not be read
 }
 
 func newLease(c *Collector, name string, healthy, bad tapio.EventType) *lease {
@@ -48,6 +49,7 @@ func (l *lease) check(now time.Time, items []coordinationv1.Lease) []tapio.Obser
 	// While leases could not be read nobody knows whether it was renewed.
 	if now.Sub(l.seen) > 3*time.Duration(l.c.config.HealthInterval) {
 		l.moved = now
+		l.excused = now.Add(time.Duration(l.c.config.LeaderElectionTimeout))
 	}
 	l.seen = now
 	if at >= 0 {
@@ -78,7 +80,8 @@ func (l *lease) read(now time.Time, x *coordinationv1.Lease) {
 	if h := x.Spec.HolderIdentity; h != nil {
 		holder = clip(*h)
 	}
-	if l.holder != "" && holder != "" && holder != l.holder {
+	expired := now.Sub(l.moved) > time.Duration(l.c.config.LeaderElectionTimeout)
+	if l.holder != "" && holder != "" && holder != l.holder && !expired && now.After(l.excused) {
 		l.changes = append(l.changes, now)
 	}
 	if holder != "" {

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -111,5 +112,39 @@ func TestLease(t *testing.T) {
 	}
 	if got := at(200, wrongClock.Add(70*time.Second)); got != nil {
 		t.Errorf("after a time in which leases could not be read: %q", got)
+	}
+}
+
+func TestLeaseChanges(t *testing.T) {
+	tests := []struct {
+		name string
+		away int // seconds for which nobody renews, before another takes over
+		want bool
+	}{
+		{"taken over at once, again and again", 10, true},
+		{"taken over after it had expired, which is told each time", 50, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := &Collector{config: Config{HealthInterval: tapio.Duration(10 * time.Second), LeaderElectionTimeout: tapio.Duration(30 * time.Second), FailureThreshold: 3}}
+			l := newLease(c, tapio.ComponentScheduler, tapio.SchedulerHealthy, tapio.SchedulerUnhealthy)
+			var seen []string
+			renewed, holder := noon, 0
+			for s := 0; s < 600; s += 10 {
+				if cycle := s % 100; cycle < 100-test.away {
+					renewed = noon.Add(time.Duration(s) * time.Second)
+				}
+				if s%100 == 0 {
+					holder++
+				}
+				name := fmt.Sprintf("n%d", holder)
+				item := coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: tapio.ComponentScheduler}}
+				item.Spec.HolderIdentity, item.Spec.RenewTime = &name, &metav1.MicroTime{Time: renewed}
+				seen = append(seen, told(l.check(noon.Add(time.Duration(s)*time.Second), []coordinationv1.Lease{item}))...)
+			}
+			if got := slices.Contains(seen, "scheduler_unhealthy Unstable"); got != test.want {
+				t.Errorf("told unstable: %t, want %t; told %q", got, test.want, seen)
+			}
+		})
 	}
 }

@@ -65,6 +65,7 @@ cp "$TAPIO" "$OUT/images/tapio"
 go -C "$ROOT" build -o "$OUT/images/" ./cmd/tapio-agent
 mkimages -o "$OUT/images.tar" -image testbed.local/tapio:e2e="$OUT/images/tapio" -image testbed.local/tapio-agent:e2e="$OUT/images/tapio-agent"
 cluster load "$OUT/images.tar"
+cluster exec node-1 rm -rf /var/lib/kubelet/tapio-engine # of an earlier run on this cluster
 cluster exec node-1 install -d -m 0777 /var/lib/kubelet/tapio-engine
 kubectl apply -f volume.yaml
 go -C "$ROOT/deploy/e2e/chart" tool helm template tapio "$ROOT/deploy/helm/tapio" --namespace "$NS" --values "$PWD/values.yaml" >chart.yaml

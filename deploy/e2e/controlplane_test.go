@@ -188,7 +188,7 @@ func TestControlPlane(t *testing.T) {
 	}
 	w := newWorkspace(t, channels...)
 	live := b.newInstance(t, w, runOptions{name: "controlplane", record: true, control: []string{
-		"health_interval: 2s", "poll_interval: 5s", "metrics_interval: 5s", "leader_election_timeout: 14s",
+		"health_interval: 2s", "poll_interval: 5s", "metrics_interval: 5s", "leader_election_timeout: 20s",
 	}})
 	live.startReady()
 	time.Sleep(5 * time.Second)
