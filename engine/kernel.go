@@ -72,8 +72,10 @@ func (e *Engine) sawInKernel(ev *tapio.Event) []*tapio.Event {
 		}
 		w.kills = keep(w.kills, ev)
 		switch {
-		case ev.Reason == tapio.OOMNode:
-			return []*tapio.Event{seen(ev, tapio.OOMOfNode, ev.Reason, nil)}
+		case ofNode(ev):
+			d := seen(ev, tapio.OOMOfNode, ev.Reason, nil)
+			delete(d.Attrs, tapio.AttrMemoryLimit) // of all pods together
+			return []*tapio.Event{d}
 		case ev.Attrs[tapio.AttrMain] == "":
 			return []*tapio.Event{seen(ev, tapio.OOMOfChild, ev.Reason, map[string]string{tapio.AttrRecurring: "true"})}
 		}
@@ -98,7 +100,7 @@ func (e *Engine) sawInKernel(ev *tapio.Event) []*tapio.Event {
 		}
 		w.exits = keep(w.exits, ev)
 		for _, kill := range w.kills {
-			if kill.Reason != tapio.OOMNode && kill.Attrs[tapio.AttrMain] != "" && oneEnd(kill, ev) {
+			if !ofNode(kill) && kill.Attrs[tapio.AttrMain] != "" && oneEnd(kill, ev) {
 				return unsaid(kill, ev)
 			}
 		}
@@ -114,6 +116,10 @@ func (e *Engine) sawInKernel(ev *tapio.Event) []*tapio.Event {
 	}
 	return nil
 }
+
+// ofNode reports whether the kernel killed because the node had no memory left,
+// or none of what it sets aside for pods.
+func ofNode(kill *tapio.Event) bool { return kill.Reason == tapio.OOMNode || kill.Reason == tapio.OOMParent }
 
 // observeAll takes in what was derived.
 func (e *Engine) observeAll(derived []*tapio.Event) []tapio.Story {

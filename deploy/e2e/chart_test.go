@@ -147,47 +147,66 @@ func TestChart(t *testing.T) {
 			t.Logf("  %s %s", l.Timestamp.Format("15:04:05.000"), l.Description)
 		}
 	}
-	broken := func(t *testing.T, cause string) *place {
+	// broken plays what a scenario breaks, and waits for a story with its cause
+	// that is fine.
+	broken := func(t *testing.T, s scenario, what string, fine func(*tapio.Story) bool) tapio.Story {
 		t.Helper()
-		s := readScenario(t, "testdata/causes/"+cause+".txtar")
-		if s.files["healthy.yaml"] == "" {
-			s.files["healthy.yaml"] = readFile(t, "testdata/web.yaml")
+		node := b.nodes[s.Node]
+		p := b.set(t, strings.NewReplacer(".", "-", "_", "-").Replace("e2e-chart-"+s.name), &s, node)
+		if mend := s.files["mend"] + s.files["repair"]; s.Node != "" || s.Access {
+			t.Cleanup(func() { // others need what was broken
+				if text, err := b.script(context.Background(), p.dir, p.env, mend); err != nil {
+					t.Errorf("%v\n%s", err, text)
+				}
+			})
 		}
-		p := b.place(t, "e2e-chart-"+strings.ReplaceAll(strings.TrimPrefix(cause, "container."), "_", "-"), nil, s.files, "")
-		p.run(t, "kubectl apply -f healthy.yaml")
-		p.awaitRollouts(t)
-		p.run(t, s.files["break"])
-		return p
+		p.run(t, s.files["fault"]+s.files["break"])
+		want := s.want(p.name, node)
+		story := i.awaitStory(t, 4*time.Minute, fmt.Sprintf("%s, %s", want, what), func(s *tapio.Story) bool { return want.is(s) && fine(s) })
+		keep(t, s.name, story)
+		return story
 	}
-	of := func(p *place, cause tapio.Cause, more func(*tapio.Story) bool) func(*tapio.Story) bool {
-		return func(s *tapio.Story) bool {
-			return s.Subject.Namespace == p.name && s.Cause == cause && more(s)
-		}
+	saw := func(source tapio.Source, typ tapio.EventType) func(*tapio.Story) bool {
+		return func(s *tapio.Story) bool { return seenBy(s, source, typ) }
 	}
-	failed := func(s *tapio.Story) bool { return seenBy(s, tapio.SourceCRI, tapio.CRIContainerFailed) }
+	anything := func(*tapio.Story) bool { return true }
+	failed := saw(tapio.SourceCRI, tapio.CRIContainerFailed)
+	cases := []struct {
+		name, file string
+		what       string
+		fine       func(*tapio.Story) bool
+	}{
+		{"exit", "causes/container.app_error", "that kubelet, runtime and kernel saw", func(s *tapio.Story) bool {
+			return failed(s) && seenBy(s, tapio.SourceEBPF, tapio.ProcessExit)
+		}},
+		{"oom", "causes/container.oom_limit", "that kubelet, runtime and kernel saw", func(s *tapio.Story) bool {
+			return seenBy(s, tapio.SourceCRI, tapio.CRIResourceLimitHit) && seenBy(s, tapio.SourceEBPF, tapio.OOMKill)
+		}},
+		{"oom-child", "agent/oom-child", "that the kernel alone saw", saw(tapio.SourceEBPF, tapio.OOMOfChild)},
+		{"oom-node", "agent/oom-node", "that the kernel saw", saw(tapio.SourceEBPF, tapio.OOMOfNode)},
+		{"segfault", "causes/container.crash_signal", "that runtime and kernel saw", func(s *tapio.Story) bool {
+			return failed(s) && seenBy(s, tapio.SourceEBPF, tapio.ProcessExit)
+		}},
+		{"killed", "agent/killed", "whose killer the kernel saw", saw(tapio.SourceEBPF, tapio.KilledBy)},
+		{"liveness", "causes/container.liveness_failed", "that the runtime saw", failed},
+		{"refused", "causes/service.port_mismatch.number", "of which the kernel saw refused calls", saw(tapio.SourceEBPF, tapio.ConnectionFailed)},
+		{"dropped", "causes/network.policy_denied", "of which the kernel saw calls without an answer", saw(tapio.SourceEBPF, tapio.ConnectionFailed)},
+		{"image", "causes/image.not_found", "", anything},
+	}
 	t.Run("agents", func(t *testing.T) {
-		t.Run("exit", func(t *testing.T) {
-			t.Parallel()
-			p := broken(t, "container.app_error")
-			s := i.awaitStory(t, 2*time.Minute, "an exit that kubelet and runtime saw", of(p, tapio.CauseAppError, failed))
-			keep(t, "exit", s)
-			line := slices.IndexFunc(s.Timeline, func(l tapio.StoryEvent) bool { return l.Type == tapio.ContainerExit })
-			if line < 0 || !slices.Contains(s.Timeline[line].Witnesses, tapio.SourceCRI) || s.Timeline[line].Timestamp.Nanosecond() == 0 {
-				t.Errorf("the line of the exit does not have the runtime's time: %+v", s.Timeline)
-			}
-		})
-		t.Run("oom", func(t *testing.T) {
-			t.Parallel()
-			p := broken(t, "container.oom_limit")
-			keep(t, "oom", i.awaitStory(t, 2*time.Minute, "a limit that kubelet and runtime saw", of(p, tapio.CauseOOMLimit, func(s *tapio.Story) bool {
-				return seenBy(s, tapio.SourceCRI, tapio.CRIResourceLimitHit)
-			})))
-		})
-		t.Run("killed", func(t *testing.T) {
-			t.Parallel()
-			p := broken(t, "container.killed_externally")
-			keep(t, "killed", i.awaitStory(t, 2*time.Minute, "a kill that kubelet and runtime saw", of(p, tapio.CauseKilledExternally, failed)))
-		})
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				story := broken(t, readScenario(t, "testdata/"+c.file+".txtar"), c.what, c.fine)
+				if c.name != "exit" {
+					return
+				}
+				line := slices.IndexFunc(story.Timeline, func(l tapio.StoryEvent) bool { return l.Type == tapio.ContainerExit })
+				if line < 0 || !slices.Contains(story.Timeline[line].Witnesses, tapio.SourceCRI) || story.Timeline[line].Timestamp.Nanosecond() == 0 {
+					t.Errorf("the line of the exit does not have the runtime's time: %+v", story.Timeline)
+				}
+			})
+		}
 		t.Run("kubelet", func(t *testing.T) {
 			t.Parallel()
 			node := b.nodes["stop"]
@@ -197,15 +216,24 @@ func TestChart(t *testing.T) {
 				return s.Cause == tapio.CauseNodeKubeletDown && s.Subject.Name == node && seenBy(s, tapio.SourceAgent, tapio.NodeKubeletDown)
 			}))
 		})
+		t.Run("runtime", func(t *testing.T) { // it and power need the same node
+			broken(t, readScenario(t, "testdata/causes/node.runtime_down.txtar"), "", anything)
+		})
 		t.Run("power", func(t *testing.T) {
-			t.Parallel()
 			node := b.nodes["power"]
+			eventually(t, time.Minute, node+" is ready", func() (bool, string) {
+				text, err := i.script(t.Context(), i.dir, i.env, "kubectl wait --for condition=Ready --timeout 5s node "+node)
+				return err == nil, text
+			})
 			i.run(t, "cluster node stop "+node)
 			defer i.run(t, "cluster node start "+node)
 			keep(t, "power", i.awaitStory(t, 150*time.Second, "a node that is gone", func(s *tapio.Story) bool {
 				return s.Cause == tapio.CauseNodeGone && s.Subject.Name == node && seenBy(s, tapio.SourceAgent, tapio.NodeAgentLost)
 			}))
 		})
+	})
+	t.Run("dns", func(t *testing.T) { // nobody can look up names meanwhile
+		broken(t, readScenario(t, "testdata/causes/dns.failing.txtar"), "", anything)
 	})
 	for _, s := range i.stories(t) {
 		if strings.HasPrefix(s.Subject.Namespace, "e2e-tapio") {
@@ -221,12 +249,8 @@ done`))
 	t.Run("without", func(t *testing.T) {
 		i.run(t, "kubectl delete daemonset tapio-agent --wait --timeout 60s")
 		s := readScenario(t, "testdata/causes/container.app_error.txtar")
-		s.files["healthy.yaml"] = readFile(t, "testdata/web.yaml")
-		p := b.place(t, "e2e-chart-without", nil, s.files, "")
-		p.run(t, "kubectl apply -f healthy.yaml")
-		p.awaitRollouts(t)
-		p.run(t, s.files["break"])
-		story := i.awaitStory(t, 2*time.Minute, "the same story without agents", of(p, tapio.CauseAppError, func(*tapio.Story) bool { return true }))
+		s.name = "without"
+		story := broken(t, s, "the same without agents", anything)
 		if failed(&story) {
 			t.Error("an agent that is gone is cited")
 		}
