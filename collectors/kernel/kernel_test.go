@@ -71,7 +71,7 @@ func TestKills(t *testing.T) {
 		{"pod's limit", oom.Kill{PID: 42, Command: "java", Exact: true, Place: at, Level: 1, Limit: 1 << 30},
 			tapio.OOMPod, "1Gi", "process 42 (java) was killed at the memory limit of its pod, 1Gi", pod},
 		{"limit of all pods", oom.Kill{PID: 42, Exact: true, Place: at, Level: 3, Limit: 1<<30 + 1024},
-			tapio.OOMParent, "1048577Ki", "process 42 was killed at the memory limit of its pod's parent cgroup, 1048577Ki", pod},
+			tapio.OOMParent, "1048577Ki", "process 42 was killed when the node's pods together reached what is set aside for them, 1048577Ki", pod},
 		{"node", oom.Kill{PID: 42, Command: "java", Exact: true, Place: at, Level: oom.NoLimit},
 			tapio.OOMNode, "", "process 42 (java) was killed because the node had no memory left", pod},
 		{"of no container", oom.Kill{PID: 42, Command: "sshd", Exact: true, Place: probe.Place{Name: "sshd.service"}, Level: oom.NoLimit},

@@ -57,11 +57,13 @@ func (c *Collector) kill(k oom.Kill) {
 		e.Reason = tapio.OOMNode
 		e.Message = who + " was killed because the node had no memory left"
 	default:
-		e.Reason = [...]string{tapio.OOMContainer, tapio.OOMPod, tapio.OOMParent}[min(max(k.Level, 0), 2)]
+		level := min(max(k.Level, 0), 2)
+		e.Reason = [...]string{tapio.OOMContainer, tapio.OOMPod, tapio.OOMParent}[level]
 		put(e, tapio.AttrMemoryLimit, quantity(k.Limit))
 		put(e, tapio.AttrCharged, bytes(k.Usage))
-		e.Message = fmt.Sprintf("%s was killed at the memory limit of its %s, %s",
-			who, [...]string{"container", "pod", "pod's parent cgroup"}[min(max(k.Level, 0), 2)], quantity(k.Limit))
+		e.Message = fmt.Sprintf("%s was killed %s, %s", who, [...]string{
+			"at the memory limit of its container", "at the memory limit of its pod", "when the node's pods together reached what is set aside for them",
+		}[level], quantity(k.Limit))
 	}
 	found, ok := place(k.Place, e)
 	if !ok {

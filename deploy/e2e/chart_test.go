@@ -171,6 +171,9 @@ func TestChart(t *testing.T) {
 	}
 	anything := func(*tapio.Story) bool { return true }
 	failed := saw(tapio.SourceCRI, tapio.CRIContainerFailed)
+	calls := func(s *tapio.Story) bool {
+		return seenBy(s, tapio.SourceEBPF, tapio.ConnectionFailed) || seenBy(s, tapio.SourceEBPF, tapio.AppError)
+	}
 	cases := []struct {
 		name, file string
 		what       string
@@ -189,8 +192,8 @@ func TestChart(t *testing.T) {
 		}},
 		{"killed", "agent/killed", "whose killer the kernel saw", saw(tapio.SourceEBPF, tapio.KilledBy)},
 		{"liveness", "causes/container.liveness_failed", "that the runtime saw", failed},
-		{"refused", "causes/service.port_mismatch.number", "of which the kernel saw refused calls", saw(tapio.SourceEBPF, tapio.ConnectionFailed)},
-		{"dropped", "causes/network.policy_denied", "of which the kernel saw calls without an answer", saw(tapio.SourceEBPF, tapio.ConnectionFailed)},
+		{"refused", "causes/dependency.unreachable", "of which the kernel saw refused calls", calls},
+		{"dropped", "causes/network.policy_denied", "of which the kernel saw calls without an answer", calls},
 		{"image", "causes/image.not_found", "", anything},
 	}
 	t.Run("agents", func(t *testing.T) {

@@ -85,9 +85,11 @@ setsid cluster exec control-plane bash -c "while [[ -e $STATE/slow ]]; do kill -
 	},
 	{
 		name: "etcd-space", cause: tapio.CauseEtcdNoSpace, entity: tapio.ComponentEtcd, disarm: true,
-		breaks: rolling(1<<20) + "for n in 1 2 3; do kubectl create configmap full-$n --from-literal=a=b || true; done",
-		mend:   rolling(8 << 30),
-		app:    release,
+		breaks: rolling(1<<20) + `
+head -c 700000 /dev/zero | tr '\0' x >big
+for n in 1 2 3 4; do kubectl create configmap full-$RANDOM --from-file=big || true; done`,
+		mend: rolling(8 << 30),
+		app:  release,
 	},
 	{
 		name: "apiserver", cause: tapio.CauseAPIServerDown, entity: tapio.ComponentAPIServer, blip: "1",
