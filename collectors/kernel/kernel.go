@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -142,6 +143,7 @@ func (c *Collector) Run(ctx context.Context, put func(tapio.Observation)) (err e
 	if c.oom == nil && c.exit == nil && c.tcp == nil && c.dns == nil && c.psi == nil && len(lacking) > 0 {
 		return fmt.Errorf("no kernel probe can be had: %s", lacking[0])
 	}
+	debug.FreeOSMemory() // what loading took: the kernel's types are some megabytes
 	if !c.opts.Config.KeepCapabilities {
 		if err := dropCapabilities(); err != nil {
 			c.opts.Log.Warn("the capabilities that loading needs could not be given up", "err", err)

@@ -53,6 +53,35 @@ func TestLinkCut(t *testing.T) {
 	}
 }
 
+// TestClockStepped sets the node's clock back an hour and forth again: order and
+// number are the buffer's, whatever the clock says.
+func TestClockStepped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.start()
+	a := w.agent("node-1", goodToken, t.TempDir(), 0)
+	const n = 900
+	for i := range n {
+		o := event("node-1", i)
+		if i/300 == 1 {
+			o.Time = o.Time.Add(-time.Hour)
+			o.Event.Time, o.Event.Seen = o.Time, o.Time
+		}
+		a.spool.Put(o)
+		if i%300 == 150 { // what waits is replayed from the buffer
+			w.link.set(true)
+			time.Sleep(50 * time.Millisecond)
+			w.link.set(false)
+		}
+	}
+	await(t, 30*time.Second, "all", func() bool { own, _, _ := e.events(); return len(own) >= n })
+	own, gaps, others := e.events()
+	inOrderOnce(t, own, n)
+	if len(gaps)+len(others) != 0 {
+		t.Errorf("beside them: %v %v", gaps, others)
+	}
+}
+
 // TestEngineKilled ends one run of the engine and starts another: that one is
 // told again what is recent, once, in order, and the rest.
 func TestEngineKilled(t *testing.T) {
