@@ -194,6 +194,9 @@ func TestChart(t *testing.T) {
 		{"liveness", "causes/container.liveness_failed", "that the runtime saw", failed},
 		{"refused", "causes/dependency.unreachable", "of which the kernel saw refused calls", calls},
 		{"dropped", "causes/network.policy_denied", "of which the kernel saw calls without an answer", calls},
+		{"cut", "agent/cut", "that the runtime saw while nobody could be told", func(s *tapio.Story) bool {
+			return failed(s) && seenBy(s, tapio.SourceEBPF, tapio.ProcessExit)
+		}},
 		{"image", "causes/image.not_found", "", anything},
 	}
 	t.Run("agents", func(t *testing.T) {
