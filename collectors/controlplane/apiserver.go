@@ -55,6 +55,7 @@ type apiServer struct {
 	certs   *monitor
 	hooks   *monitor
 	leases  []*lease
+	writes  *writes // nil: etcd says itself how it is
 	scraped scrapedAPI
 }
 
@@ -81,6 +82,9 @@ func newAPIServer(c *Collector, config *rest.Config, watches func() (all, lost i
 	}
 	if c.config.MonitorController {
 		a.leases = append(a.leases, newLease(c, tapio.ComponentControllerManager, tapio.ControllerHealthy, tapio.ControllerUnhealthy))
+	}
+	if c.config.MonitorEtcd && len(c.config.EtcdEndpoints) == 0 {
+		a.writes = newWrites(c)
 	}
 	return a, nil
 }
@@ -180,6 +184,9 @@ func (a *apiServer) health(ctx context.Context) func(time.Time) []tapio.Observat
 		if err := json.Unmarshal(list.body, &leases); err != nil {
 			a.c.lacks("leases of kube-system: the answer could not be read (" + clip(err.Error()) + ") — a scheduler or controller manager that is down is told once pods wait for it")
 			return out
+		}
+		if a.writes != nil {
+			out = append(out, a.writes.check(now, leases.Items)...)
 		}
 		for _, l := range a.leases {
 			out = append(out, l.check(now, leases.Items)...)

@@ -148,3 +148,47 @@ func TestLeaseChanges(t *testing.T) {
 		})
 	}
 }
+
+func TestWrites(t *testing.T) {
+	tests := []struct {
+		name  string
+		stops []string // leases that are not renewed any more after a minute
+		want  bool
+	}{
+		{"nothing is written", []string{"apiserver-x", "kube-scheduler"}, true},
+		{"the scheduler alone is down", []string{"kube-scheduler"}, false},
+		{"one of two API servers is gone", []string{"apiserver-x"}, false},
+		{"all is well", nil, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := &Collector{config: Config{HealthInterval: tapio.Duration(10 * time.Second), LeaderElectionTimeout: tapio.Duration(30 * time.Second)}}
+			w := newWrites(c)
+			var seen []string
+			for s := 0; s < 300; s += 10 {
+				now := noon.Add(time.Duration(s) * time.Second)
+				var items []coordinationv1.Lease
+				for _, name := range []string{"apiserver-x", "kube-scheduler", "apiserver-of-last-year"} {
+					renewed := now
+					switch {
+					case name == "apiserver-of-last-year":
+						renewed = noon.AddDate(-1, 0, 0)
+					case s > 60 && s < 200 && slices.Contains(test.stops, name):
+						renewed = noon.Add(time.Minute)
+					}
+					item := coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name}}
+					item.Spec.RenewTime = &metav1.MicroTime{Time: renewed}
+					items = append(items, item)
+				}
+				seen = append(seen, told(w.check(now, items))...)
+			}
+			want := []string{"state healthy"}
+			if test.want {
+				want = append(want, "state unhealthy", "etcd_unhealthy NoWrites", "state healthy")
+			}
+			if !slices.Equal(seen, want) {
+				t.Errorf("told %q, want %q", seen, want)
+			}
+		})
+	}
+}
