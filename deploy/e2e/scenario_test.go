@@ -20,15 +20,16 @@ type scenario struct {
 	Entity             tapio.Entity   `json:"entity"`
 	Alternatives       []tapio.Cause  `json:"alternatives,omitempty"`
 	EntityAlternatives []tapio.Entity `json:"entity_alternatives,omitempty"`
-	Healthy            string         `json:"healthy,omitempty"`  // file of testdata with what is applied first
-	Node               string         `json:"node,omitempty"`     // role of the node that it breaks
-	Access             bool           `json:"access,omitempty"`   // reaches into nodes or the control plane
-	Registry           bool           `json:"registry,omitempty"` // needs the test cluster's registry or its app image
-	Alone              bool           `json:"alone,omitempty"`    // is played when all others are over
-	Slow               bool           `json:"slow,omitempty"`     // takes the cluster more than a minute to notice
-	Held               int            `json:"held,omitempty"`     // minutes for which its story is held back, where they are many
-	Unproven           string         `json:"unproven,omitempty"` // why it is not played yet: what is told of it is not right or not stable
-	Kinds              []tapio.Kind   `json:"kinds,omitempty"`    // kinds of workload that it breaks as well, for the corpus
+	Healthy            string         `json:"healthy,omitempty"`   // file of testdata with what is applied first
+	Node               string         `json:"node,omitempty"`      // role of the node that it breaks
+	Access             bool           `json:"access,omitempty"`    // reaches into nodes or the control plane
+	Registry           bool           `json:"registry,omitempty"`  // needs the test cluster's registry or its app image
+	Alone              bool           `json:"alone,omitempty"`     // is played when all others are over
+	Slow               bool           `json:"slow,omitempty"`      // takes the cluster more than a minute to notice
+	Held               int            `json:"held,omitempty"`      // minutes for which its story is held back, where they are many
+	Unproven           string         `json:"unproven,omitempty"`  // why it is not played yet: what is told of it is not right or not stable
+	Elsewhere          string         `json:"elsewhere,omitempty"` // the test that plays it, where TestCauses does not
+	Kinds              []tapio.Kind   `json:"kinds,omitempty"`     // kinds of workload that it breaks as well, for the corpus
 
 	name  string
 	files map[string]string
@@ -101,6 +102,8 @@ func (s *scenario) lacks(b *bed) string {
 		return "its story is held back for longer than a test waits: the corpus has a dump of it"
 	case s.Unproven != "":
 		return "not proven yet: " + s.Unproven
+	case s.Elsewhere != "":
+		return "is played by " + s.Elsewhere
 	case s.Registry && len(b.nodes) == 0:
 		return "needs the test cluster's registry and images"
 	}
