@@ -276,9 +276,9 @@ const (
 	maxLag = 2000
 	// nearlyFull is the part of its quota that a database may fill, in percent.
 	nearlyFull = 90
-	// leaderChanges within unstableWindow are told: one is an upgrade or a
-	// restart, two may be.
-	leaderChanges = 3
+	// leaderChanges within unstableWindow are told: three may be a restart of
+	// three members, one after the other.
+	leaderChanges = 4
 )
 
 // space finds raised alarms and databases that are nearly full. Their words

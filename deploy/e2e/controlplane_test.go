@@ -55,7 +55,7 @@ func rolling(quota int) string {
 for member in etcd-1 etcd-2 etcd-3; do
   sed -i -E 's/(--quota-backend-bytes) [0-9]+/\1 %d/' "$STATE/control-plane/services/$member"
   cluster service control-plane signal KILL $member
-  sleep 0.3
+  sleep 4 # so long that it is missed: a leader that changes without is unstable
   cluster service control-plane start $member
   sleep 2
 done
