@@ -119,7 +119,9 @@ func (e *Engine) sawInKernel(ev *tapio.Event) []*tapio.Event {
 
 // ofNode reports whether the kernel killed because the node had no memory left,
 // or none of what it sets aside for pods.
-func ofNode(kill *tapio.Event) bool { return kill.Reason == tapio.OOMNode || kill.Reason == tapio.OOMParent }
+func ofNode(kill *tapio.Event) bool {
+	return kill.Reason == tapio.OOMNode || kill.Reason == tapio.OOMParent
+}
 
 // observeAll takes in what was derived.
 func (e *Engine) observeAll(derived []*tapio.Event) []tapio.Story {
