@@ -248,7 +248,7 @@ func (w *witness) nothing(t *testing.T, mark int) {
 // TestRealEtcd breaks a real etcd of three members in every way.
 func TestRealEtcd(t *testing.T) {
 	m := startEtcd(t, 3, 16<<20)
-	leader, follower := m.roles(t)
+	leader, _ := m.roles(t)
 	w := watch(t, Config{MonitorEtcd: true, EtcdEndpoints: m.endpoints}, fast, nil)
 	w.await(t, 0, tapio.EtcdHealthy, "")
 
@@ -263,7 +263,7 @@ func TestRealEtcd(t *testing.T) {
 	w.await(t, mark, tapio.EtcdHealthy, "")
 
 	mark = w.mark()
-	_, follower = m.roles(t)
+	_, follower := m.roles(t)
 	m.processes[follower].signal(syscall.SIGKILL)
 	time.Sleep(500 * time.Millisecond)
 	m.processes[follower].start()
