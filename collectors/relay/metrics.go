@@ -13,6 +13,7 @@ func options(name, help string) prometheus.Opts {
 //	tapio_relay_repeated_total               observations that were there already
 //	tapio_relay_refused_total{reason}        lines and observations refused: token, node, content
 //	tapio_relay_throttled_seconds_total      time that agents beyond their quota were made to wait
+//	tapio_relay_delay_seconds{source}        from when something happened on a node until the engine had it
 //	tapio_relay_clock_skew_seconds{node}     the node's clock minus the engine's
 type serverMetrics struct {
 	agents       prometheus.Gauge
@@ -20,6 +21,7 @@ type serverMetrics struct {
 	repeated     prometheus.Counter
 	refused      *prometheus.CounterVec
 	throttled    prometheus.Counter
+	delay        *prometheus.HistogramVec
 	skew         *prometheus.GaugeVec
 }
 
@@ -30,12 +32,16 @@ func newServerMetrics() *serverMetrics {
 		repeated:     prometheus.NewCounter(prometheus.CounterOpts(options("repeated_total", "Observations that were there already."))),
 		refused:      prometheus.NewCounterVec(prometheus.CounterOpts(options("refused_total", "Lines and observations refused.")), []string{"reason"}),
 		throttled:    prometheus.NewCounter(prometheus.CounterOpts(options("throttled_seconds_total", "Time that agents beyond their quota were made to wait."))),
-		skew:         prometheus.NewGaugeVec(prometheus.GaugeOpts(options("clock_skew_seconds", "The node's clock minus the engine's.")), []string{"node"}),
+		delay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "tapio", Subsystem: "relay", Name: "delay_seconds", Help: "From when something happened on a node until the engine had it.",
+			Buckets: []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600},
+		}, []string{"source"}),
+		skew: prometheus.NewGaugeVec(prometheus.GaugeOpts(options("clock_skew_seconds", "The node's clock minus the engine's.")), []string{"node"}),
 	}
 }
 
 func (m *serverMetrics) parts() []prometheus.Collector {
-	return []prometheus.Collector{m.agents, m.observations, m.repeated, m.refused, m.throttled, m.skew}
+	return []prometheus.Collector{m.agents, m.observations, m.repeated, m.refused, m.throttled, m.delay, m.skew}
 }
 
 // Describe implements [prometheus.Collector].

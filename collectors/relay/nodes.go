@@ -112,6 +112,13 @@ func (s *Server) beat(n *node, b *wire.Heartbeat) {
 	n.mu.Unlock()
 }
 
+// ahead is how far the node's clock is ahead of the engine's.
+func (n *node) ahead() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.skew
+}
+
 // bounded cuts what an agent says of itself to what a person reads.
 func bounded(lines []string) []string {
 	const most, longest = 8, 300

@@ -219,6 +219,9 @@ func (s *Server) pass(ctx context.Context, n *node, o *tapio.Observation) error 
 		s.heard(n)
 	}
 	now := now()
+	if o.Event != nil && !o.Event.Listed { // what was there before the agent was is no delay
+		s.metrics.delay.WithLabelValues(string(o.Event.Source)).Observe(max(0, now.Sub(o.Event.Time)+n.ahead()).Seconds())
+	}
 	if o.Event != nil && o.Event.Time.After(now.Add(time.Second)) {
 		o.Event.Time = now // nothing has happened in the future: the node's clock is wrong
 	}

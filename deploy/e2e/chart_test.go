@@ -246,7 +246,8 @@ func TestChart(t *testing.T) {
 			t.Errorf("a story about tapio itself: %s", s.Title)
 		}
 	}
-	t.Logf("%s", i.run(t, `kubectl logs statefulset/tapio --tail 40
+	t.Logf("%s", i.run(t, `kubectl get --raw "/api/v1/namespaces/$NS/services/tapio:8080/proxy/metrics" | grep -E '^tapio_relay_(delay|observations|repeated|refused)'
+kubectl logs statefulset/tapio --tail 40
 for pod in $(kubectl get pods -l app.kubernetes.io/component=agent -o name); do kubectl logs "$pod" --tail 12 || true; done
 for node in node-1 node-3; do
   cluster exec "$node" sh -c 'for p in $(pidof tapio-agent); do grep -E "VmRSS|VmHWM" /proc/$p/status; cut -d" " -f14,15 /proc/$p/stat; done' || true
