@@ -171,7 +171,7 @@ func partScenes() []scene {
 		part("etcd-unreachable", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "Unreachable", "none of 3 members answers: connection refused"),
 		of(part("etcd-no-writes", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "NoWrites", "none of 4 leases in kube-system has been renewed for 35 s, the API server's own included, and they can be read"), tapio.StandingPossible, ""),
 		of(part("etcd-member-down", tapio.ComponentEtcd, tapio.EtcdUnhealthy, "MemberDown", "it does not answer: connection refused", tapio.FactObject, "etcd-2"), tapio.StandingLikely, "etcd-2"),
-		of(part("etcd-latency", tapio.ComponentEtcd, tapio.EtcdHighLatency, "Slow", "all of the 3 members that answer take long to do so, up to 420 ms", tapio.FactDetail, "etcd-1: a fsync of its log takes 310 ms on average"), sure, ""),
+		of(part("etcd-latency", tapio.ComponentEtcd, tapio.EtcdHighLatency, "Slow", "a consistent read takes 420 ms through each of 3 members", tapio.FactDetail, "etcd-1: a fsync of its log takes 310 ms on average"), sure, ""),
 		of(part("etcd-member-slow", tapio.ComponentEtcd, tapio.EtcdHighLatency, "MemberSlow", "it takes 380 ms to answer", tapio.FactObject, "etcd-3"), tapio.StandingLikely, "etcd-3"),
 		of(part("etcd-alarm-no-space", tapio.ComponentEtcd, tapio.EtcdStorageFull, "NoSpace", "alarm NOSPACE; its database is 2.0 GiB of 2.0 GiB, 1.9 GiB of it in use", tapio.FactObject, "etcd-1"), sure, ""),
 		of(part("etcd-nearly-full", tapio.ComponentEtcd, tapio.EtcdStorageFull, "NearlyFull", "its database is 1.9 GiB of 2.0 GiB, 300 MiB of it in use", tapio.FactObject, "etcd-1"), tapio.StandingLikely, "etcd-1"),

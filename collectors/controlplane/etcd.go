@@ -46,7 +46,8 @@ type member struct {
 	id      uint64
 	status  *clientv3.StatusResponse // nil: it did not answer
 	failed  error                    // why
-	took    time.Duration            // how long the status took or a linearizable read, whichever was longer
+	took    time.Duration            // how long the status took
+	read    time.Duration            // how long a linearizable read took
 	readErr error                    // why it came to nothing
 	scraped scrapedEtcd
 	away    time.Time // when it last did not answer; zero: it always did
@@ -158,7 +159,7 @@ func (m *member) ask(ctx context.Context, limit time.Duration) {
 		defer cancel()
 		return m.client.Status(ctx, m.endpoint)
 	}()
-	m.status, m.failed, m.took, m.readErr = nil, err, time.Since(began), nil
+	m.status, m.failed, m.took, m.read, m.readErr = nil, err, time.Since(began), 0, nil
 	if err != nil {
 		return
 	}
@@ -167,7 +168,7 @@ func (m *member) ask(ctx context.Context, limit time.Duration) {
 	defer cancel()
 	began = time.Now()
 	_, err = m.client.Get(ctx, probeKey, clientv3.WithCountOnly())
-	m.took = max(m.took, time.Since(began))
+	m.read = time.Since(began)
 	if err != nil && !errors.Is(err, rpctypes.ErrPermissionDenied) { // that is an answer too
 		m.readErr = err
 	}
@@ -221,35 +222,41 @@ func (e *etcd) latency(now time.Time, up []*member, led bool) []symptom {
 	}
 	limit := time.Duration(e.c.config.EtcdLatencyThreshold)
 	var slowOnes []*member
-	longest := time.Duration(0)
+	slowReads, longest := 0, time.Duration(0)
 	var newest uint64
 	for _, m := range up {
 		newest = max(newest, m.status.RaftIndex)
-		longest = max(longest, m.took)
-		if m.took > limit || m.readErr != nil {
+		longest = max(longest, m.read)
+		if m.read > limit || m.readErr != nil {
+			slowReads++
+		}
+		if m.took > limit || m.read > limit || m.readErr != nil {
 			slowOnes = append(slowOnes, m)
 		}
 	}
 	var out []symptom
-	if len(slowOnes) == len(up) {
+	switch {
+	case slowReads == len(up):
 		out = append(out, symptom{
 			typ: tapio.EtcdHighLatency, severity: tapio.SeverityHigh, reason: "Slow",
-			message: fmt.Sprintf("all of the %d members that answer take long to do so, up to %d ms", len(up), longest.Milliseconds()),
+			message: fmt.Sprintf("a consistent read takes %d ms through %s", longest.Milliseconds(), through(len(up))),
 			attrs:   map[string]string{tapio.AttrLatency: fmt.Sprint(longest.Milliseconds()), tapio.AttrDetail: e.disks(up)},
 		})
+		slowOnes = nil
+	case len(slowOnes) == len(up): // all are slow to say how they are and read fast: it is the way there, or Tapio's own machine
 		slowOnes = nil
 	}
 	for _, m := range slowOnes {
 		if m.returning(now) {
 			continue
 		}
-		message := fmt.Sprintf("it takes %d ms to answer", m.took.Milliseconds())
+		message := fmt.Sprintf("it takes %d ms to answer", max(m.took, m.read).Milliseconds())
 		if m.readErr != nil {
 			message = "a consistent read through it: " + words(m.readErr)
 		}
 		out = append(out, symptom{
 			typ: tapio.EtcdHighLatency, severity: tapio.SeverityMedium, reason: "MemberSlow", object: e.name(m.id, m), message: message,
-			attrs: map[string]string{tapio.AttrLatency: fmt.Sprint(m.took.Milliseconds()), tapio.AttrDetail: m.scraped.disk},
+			attrs: map[string]string{tapio.AttrLatency: fmt.Sprint(max(m.took, m.read).Milliseconds()), tapio.AttrDetail: m.scraped.disk},
 		})
 	}
 	for _, m := range up {
@@ -376,6 +383,14 @@ func words(err error) string {
 		return clip(s.Message())
 	}
 	return clip(err.Error())
+}
+
+// through words which members were read through.
+func through(n int) string {
+	if n == 1 {
+		return "the only member that answers"
+	}
+	return fmt.Sprintf("each of %d members", n)
 }
 
 func plural(n int, one, many string) string {

@@ -57,6 +57,9 @@ func TestReturningMember(t *testing.T) {
 	if got := e.latency(now, []*member{fast, slow}, true); len(got) != 0 {
 		t.Errorf("a member that came back half a minute ago is called slow: %+v", got)
 	}
+	if got := e.latency(now.Add(catchUp), []*member{slow}, true); len(got) != 0 {
+		t.Errorf("a lone member that reads fast is called slow: %+v", got)
+	}
 	if got := e.latency(now.Add(catchUp), []*member{fast, slow}, true); len(got) != 1 || got[0].reason != "MemberSlow" {
 		t.Errorf("got %+v; want one slow member", got)
 	}
