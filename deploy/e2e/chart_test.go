@@ -178,32 +178,39 @@ func TestChart(t *testing.T) {
 		name, file string
 		what       string
 		fine       func(*tapio.Story) bool
+		also       tapio.Cause // what is right as well, with an agent's evidence
 	}{
-		{"exit", "causes/container.app_error", "that kubelet, runtime and kernel saw", func(s *tapio.Story) bool {
+		{name: "exit", file: "causes/container.app_error", what: "that kubelet, runtime and kernel saw", fine: func(s *tapio.Story) bool {
 			return failed(s) && seenBy(s, tapio.SourceEBPF, tapio.ProcessExit)
 		}},
-		{"oom", "causes/container.oom_limit", "that kubelet, runtime and kernel saw", func(s *tapio.Story) bool {
+		{name: "oom", file: "causes/container.oom_limit", what: "that kubelet, runtime and kernel saw", fine: func(s *tapio.Story) bool {
 			return seenBy(s, tapio.SourceCRI, tapio.CRIResourceLimitHit) && seenBy(s, tapio.SourceEBPF, tapio.OOMKill)
 		}},
-		{"oom-child", "agent/oom-child", "that the kernel alone saw", saw(tapio.SourceEBPF, tapio.OOMOfChild)},
-		{"oom-node", "agent/oom-node", "that the kernel saw", saw(tapio.SourceEBPF, tapio.OOMOfNode)},
-		{"segfault", "causes/container.crash_signal", "that runtime and kernel saw", func(s *tapio.Story) bool {
+		{name: "oom-child", file: "agent/oom-child", what: "that the kernel alone saw", fine: saw(tapio.SourceEBPF, tapio.OOMOfChild)},
+		{name: "oom-node", file: "agent/oom-node", what: "that the kernel saw", fine: saw(tapio.SourceEBPF, tapio.OOMOfNode)},
+		{name: "segfault", file: "causes/container.crash_signal", what: "that runtime and kernel saw", fine: func(s *tapio.Story) bool {
 			return failed(s) && seenBy(s, tapio.SourceEBPF, tapio.ProcessExit)
 		}},
-		{"killed", "agent/killed", "whose killer the kernel saw", saw(tapio.SourceEBPF, tapio.KilledBy)},
-		{"liveness", "causes/container.liveness_failed", "that the runtime saw", failed},
-		{"refused", "causes/dependency.unreachable", "of which the kernel saw refused calls", calls},
-		{"dropped", "causes/network.policy_denied", "of which the kernel saw calls without an answer", calls},
-		{"cut", "agent/cut", "that the runtime saw while nobody could be told", func(s *tapio.Story) bool {
-			return failed(s) && seenBy(s, tapio.SourceEBPF, tapio.ProcessExit)
+		{name: "killed", file: "agent/killed", what: "whose killer the kernel saw", fine: saw(tapio.SourceEBPF, tapio.KilledBy)},
+		{name: "liveness", file: "causes/container.liveness_failed", what: "that the runtime saw", fine: failed},
+		{name: "refused", file: "causes/dependency.unreachable", what: "of which the kernel saw refused calls", fine: calls, also: tapio.CausePortMismatch},
+		{name: "dropped", file: "causes/network.policy_denied", what: "of which the kernel saw calls without an answer", fine: calls},
+		{name: "cut", file: "agent/cut", what: "that runtime and kernel saw while nobody could be told", fine: func(s *tapio.Story) bool {
+			return slices.ContainsFunc(s.Timeline, func(l tapio.StoryEvent) bool {
+				return l.Type == tapio.ContainerExit && slices.Contains(l.Witnesses, tapio.SourceCRI) && slices.Contains(l.Witnesses, tapio.SourceEBPF)
+			})
 		}},
-		{"image", "causes/image.not_found", "", anything},
+		{name: "image", file: "causes/image.not_found", what: "", fine: anything},
 	}
 	t.Run("agents", func(t *testing.T) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				story := broken(t, readScenario(t, "testdata/"+c.file+".txtar"), c.what, c.fine)
+				s := readScenario(t, "testdata/"+c.file+".txtar")
+				if c.also != "" {
+					s.Alternatives = append(s.Alternatives, c.also)
+				}
+				story := broken(t, s, c.what, c.fine)
 				if c.name != "exit" {
 					return
 				}
