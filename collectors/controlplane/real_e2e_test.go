@@ -279,6 +279,7 @@ func TestRealEtcd(t *testing.T) {
 	m.processes[follower].start()
 	w.await(t, mark, tapio.EtcdHealthy, "")
 
+	time.Sleep(catchUp) // members that were away may be slow until then
 	mark = w.mark()
 	_, follower = m.roles(t)
 	stop, stopped := make(chan struct{}), make(chan struct{})
