@@ -142,7 +142,7 @@ func causeLine(s *tapio.Story) string {
 		text += " on " + objectName(s.CauseEntity)
 	}
 	if s.Confidence != nil {
-		text += fmt.Sprintf(" (right in %.0f %% of Tapio's own labelled cases)", *s.Confidence*100)
+		text += fmt.Sprintf(" (right in %.0f %% of Tapio's own labelled cases of this standing)", *s.Confidence*100)
 	}
 	return text
 }
