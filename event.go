@@ -83,6 +83,8 @@ const (
 	// Derived by the engine too, from what several objects show together.
 	PodUnseen          EventType = "pod.unseen"                // no scheduler has looked at a pod that waits: AttrComponent, AttrNode (see also SchedulingLatency)
 	WorkloadUnattended EventType = "workload.unattended"       // no controller follows the spec: AttrComponent, AttrNode (see also ControllerLag)
+	ImagePullSlow      EventType = "image.pull_slow"           // an image has been on its way for long: AttrImage, AttrNode
+	ImagePulled        EventType = "image.pulled"              // such an image has come: AttrImage, AttrNode, AttrPullTime
 	ImageNearMatch     EventType = "image.near_match"          // an image that can't be pulled differs by a letter or two from one in use: AttrNearest
 	LimitTiny          EventType = "container.limit_tiny"      // a start was killed, and the memory limit is too small for any
 	OOMRecord          EventType = "container.oom_record"      // an exit 137 within seconds of an out-of-memory kill on its node

@@ -40,6 +40,7 @@ const (
 	CausePlatformMismatch    Cause = "image.platform_mismatch"
 	CauseInvalidImageName    Cause = "image.invalid_name"
 	CauseNeverPull           Cause = "image.never_pull"
+	CausePullSlow            Cause = "image.pull_slow"
 
 	CauseInsufficientCPU    Cause = "sched.insufficient_cpu"
 	CauseInsufficientMemory Cause = "sched.insufficient_memory"

@@ -105,6 +105,7 @@ type Engine struct {
 
 	// unstarted holds when a pod that was never ready should be.
 	unstarted map[tapio.Entity]time.Time
+	pulls     map[tapio.Entity]*pull // images on their way, by container
 
 	now        time.Time // newest time seen
 	next       time.Time // when to evaluate next
@@ -185,6 +186,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 
 		unscheduled: map[tapio.Entity]*tapio.Event{},
 		unstarted:   map[tapio.Entity]time.Time{},
+		pulls:       map[tapio.Entity]*pull{},
 		claimSaid:   map[tapio.Entity]*tapio.Event{},
 		past:        map[tapio.Entity][]pastStory{},
 		unchecked:   map[tapio.Entity]time.Time{},
@@ -230,6 +232,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.checkBlocked(e.now.Add(time.Hour))
 	e.checkDrains(e.now.Add(time.Hour))
 	e.checkStarts(e.now)
+	e.checkPulls(e.now)
 	e.crossCheck(e.now.Add(time.Hour))
 	e.checkControl(e.now, true)
 	for _, inc := range e.live {
@@ -277,7 +280,7 @@ func (e *Engine) advance(now time.Time) []tapio.Story {
 	for !e.next.After(now) {
 		at := e.next
 		e.next = at.Add(time.Second)
-		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && len(e.unstarted) == 0 && e.control.idle() {
+		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && len(e.unstarted) == 0 && len(e.pulls) == 0 && e.control.idle() {
 			// Nothing can change until something is observed.
 			e.next = now.Truncate(time.Second).Add(time.Second)
 			break
@@ -295,6 +298,7 @@ func (e *Engine) tidy(now time.Time) {
 	}
 	e.tidied = now
 	e.tidyStanding()
+	e.tidyPulls()
 	e.witnessed.tidy(now)
 	e.graph.Forget(now)
 	e.matcher.Forget(now)
@@ -398,11 +402,12 @@ func (e *Engine) observeEvent(ev *tapio.Event) []tapio.Story {
 	}
 	if ev.Type.IsRuntime() {
 		if e.witness(ev); !matters {
-			return nil
+			return e.follow(ev)
 		}
 	}
 	e.keepRecent(ev)
-	out := e.refused(ev)
+	out := e.notePull(ev)
+	out = append(out, e.refused(ev)...)
 	out = append(out, e.observeAll(e.appErrors(ev))...)
 	if ev.Type == tapio.ContainerExit {
 		out = append(out, e.observeAll(e.sawInKernel(ev))...)
@@ -426,7 +431,7 @@ func told(ev *tapio.Event) bool {
 	switch ev.Type {
 	case tapio.WorkloadRollout, tapio.WorkloadScaled, tapio.WorkloadAvailable, tapio.ConfigChanged,
 		tapio.QuotaChanged, tapio.ServiceChanged, tapio.PolicyChanged, tapio.RouteChanged, tapio.NodeReady, tapio.NodeKubeletUp, tapio.NodeRuntimeUp, tapio.NodeAgentBack, tapio.NodeCordoned, tapio.NodeChanged, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable,
-		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete,
+		tapio.EndpointsRemoved, tapio.EndpointsAdded, tapio.ContainerLog, tapio.JobComplete, tapio.ImagePulled, tapio.CRIImagePulled,
 		tapio.EtcdLeaderChanged, tapio.EtcdCompaction, tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy, tapio.WebhookAnswering:
 		return true
 	case tapio.KubernetesEvent:

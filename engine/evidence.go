@@ -145,7 +145,7 @@ func (e *Engine) holdsOfPod(ev *tapio.Event, p *tapio.PodState) bool {
 		return !p.Scheduled || !hasStarted(p)
 	case tapio.PodNotReady, tapio.PodStuck:
 		return !p.Ready
-	case tapio.ContainerWaiting:
+	case tapio.ContainerWaiting, tapio.ImagePullSlow:
 		return c == nil || c.State == "waiting"
 	case tapio.ContainerExit:
 		if c == nil || c.State != "running" {

@@ -16,6 +16,7 @@ func (e *Engine) evaluate(at time.Time) []tapio.Story {
 	out = append(out, e.checkBlocked(at)...)
 	out = append(out, e.checkDrains(at)...)
 	out = append(out, e.checkStarts(at)...)
+	out = append(out, e.checkPulls(at)...)
 	out = append(out, e.crossCheck(at)...)
 	out = append(out, e.checkControl(at, false)...)
 	out = append(out, e.reconcile(false)...)

@@ -68,6 +68,9 @@ func (e *Engine) stuck(pod tapio.Entity) *tapio.Event {
 			return nil // it says itself what it waits for
 		}
 		ev.Entity.Container = c.Name
+		if p := e.pulls[ev.Entity]; p != nil && p.said {
+			return nil // that is what it waits for
+		}
 		ev.SetID()
 		return ev
 	}

@@ -300,7 +300,7 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 			e.learn(inc, ev)
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
-		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodeKubeletUp, tapio.NodeRuntimeUp, tapio.NodeAgentBack, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete,
+		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodeKubeletUp, tapio.NodeRuntimeUp, tapio.NodeAgentBack, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete, tapio.ImagePulled, tapio.CRIImagePulled,
 			tapio.EtcdHealthy, tapio.APIServerHealthy, tapio.SchedulerHealthy, tapio.ControllerHealthy, tapio.WebhookAnswering:
 			if ev.Time.After(inc.onset) {
 				e.record(inc, ev, tapio.RoleRecovery)
@@ -334,6 +334,8 @@ func (e *Engine) concerns(inc *incident, ev *tapio.Event) bool {
 	switch entity.Kind {
 	case tapio.KindService:
 		return inc.subject.Kind != tapio.KindNode && e.serves(entity, inc)
+	case tapio.KindImage: // that it came is news where it was missed
+		return inc.chosen != nil && inc.chosen.CauseEntity.Kind == tapio.KindImage && isImage(entity.Name, inc.chosen.CauseEntity.Name)
 	case tapio.KindConfigMap, tapio.KindSecret, tapio.KindResourceQuota:
 		return slices.Contains(e.concerned(inc), entity)
 	}

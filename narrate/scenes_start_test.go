@@ -55,9 +55,23 @@ func startScenes() []scene {
 		pullScene("image-invalid-name", "InvalidImageName", `Failed to apply default image tag "shop/Checkout:1.9": couldn't parse image name "shop/Checkout:1.9": invalid reference format: repository name must be lowercase`, in(checkout, "app"), tapio.FactImage, "shop/Checkout:1.9", tapio.FactDetail, "invalid reference format: repository name must be lowercase"),
 		pullScene("image-never-pull", "ErrImageNeverPull", `Container image "`+photo+`" is not present with pull policy of Never`, in(checkout, "app")),
 		misspelt(image),
+		slowPull(image),
 		exitScene("container-limit-tiny", "StartError", "128", task+"signal: killed", tapio.FactLimit, "5Mi"),
 		noteScene("container-oom-child", in(pod1, "app"), "OOMKilling", "Memory cgroup out of memory: Killed process 4711 (worker)"),
 		pullScene("config-pull-secret-missing", "ErrImagePull", resolve+"pull access denied, repository does not exist or may require authorization", entity(tapio.KindSecret, "registry-login"), tapio.FactObject, "registry-login"),
+	}
+}
+
+// slowPull is an image that a node still pulls, and that comes at last.
+func slowPull(image tapio.Entity) scene {
+	began := ev(0, tapio.ImagePullSlow, in(pod1, "app"), "reason", "Pulling", tapio.AttrImage, image.Name, tapio.AttrNode, "worker-3")
+	came := as(tapio.RoleRecovery, ev(200, tapio.ImagePulled, in(pod1, "app"), tapio.AttrImage, image.Name, tapio.AttrNode, "worker-3", tapio.AttrPullTime, "7m20s"))
+	seen := as(tapio.RoleRecovery, ev(199, tapio.CRIImagePulled, image, tapio.AttrImage, image.Name, tapio.AttrNode, "worker-3"))
+	seen.Source = tapio.SourceCRI
+	return scene{
+		template: "image-pull-slow", subject: checkout, cause: image, scope: some, pods: podNames[:1],
+		facts:  facts(tapio.FactPodName, pod1.Name, tapio.FactContainer, "app", tapio.FactImage, image.Name, tapio.FactNodeName, "worker-3"),
+		events: []tapio.StoryEvent{began, seen, came},
 	}
 }
 

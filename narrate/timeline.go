@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/yairfalse/tapio"
 )
@@ -183,6 +184,10 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return rollout(e, name)
 	case tapio.WorkloadScaled:
 		return name + " was scaled" + edited(e)
+	case tapio.ImagePullSlow:
+		return containerOf(e, s) + ": image " + inline(data(e, tapio.AttrImage)) + " is on its way to " + or(inline(data(e, tapio.AttrNode)), "the node")
+	case tapio.ImagePulled, tapio.CRIImagePulled:
+		return pulled(e, s)
 	case tapio.PodStuck:
 		return name + " has not become ready" + said
 	case tapio.WorkloadStuck:
@@ -391,6 +396,18 @@ func configVerb(reason string) string {
 		return "deleted"
 	}
 	return "edited"
+}
+
+// pulled tells that an image has come, and how long that took at most.
+func pulled(e *tapio.StoryEvent, s *tapio.Story) string {
+	took := ""
+	if d, err := time.ParseDuration(data(e, tapio.AttrPullTime)); err == nil {
+		took = " after " + span(d)
+	}
+	if e.Type == tapio.CRIImagePulled {
+		return or(inline(data(e, tapio.AttrNode)), "the node") + " has image " + inline(data(e, tapio.AttrImage)) + took
+	}
+	return containerOf(e, s) + ": its image has come" + took
 }
 
 func kubernetesEvent(e *tapio.StoryEvent, s *tapio.Story, reason string) string {
