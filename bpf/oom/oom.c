@@ -11,6 +11,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define SLACK 64 /* pages: a charge that fails asks for a batch of up to 64 */
 #define NO_LIMIT (-100)
+#define UNLIMITED (1ULL << 50) /* pages; the kernel writes LONG_MAX in pages */
+
+/* What a task looked for before it asked for a victim. */
+#define OF_NODE 1
+#define OF_CGROUP 2
 
 struct event {
 	__u64 time;  /* ns since boot, without suspend */
@@ -40,6 +45,38 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
+/*
+ * Why each task reclaimed last. A kill follows in the same task when that was in
+ * vain, and by then whoever exits may have brought the usage below the limit.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32); /* thread */
+	__type(value, __u32);
+} reclaims SEC(".maps");
+
+static __always_inline void reclaimed(__u32 what)
+{
+	__u32 thread = bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(&reclaims, &thread, &what, BPF_ANY);
+}
+
+SEC("raw_tracepoint/mm_vmscan_direct_reclaim_begin")
+int node_reclaim(struct bpf_raw_tracepoint_args *ctx)
+{
+	reclaimed(OF_NODE);
+	return 0;
+}
+
+SEC("raw_tracepoint/mm_vmscan_memcg_reclaim_begin")
+int cgroup_reclaim(struct bpf_raw_tracepoint_args *ctx)
+{
+	reclaimed(OF_CGROUP);
+	return 0;
+}
+
 static __always_inline __u64 held(struct task_struct *task)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
@@ -66,7 +103,9 @@ int mark_victim(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	struct cgroup_subsys_state *css;
-	__u32 zero = 0;
+	__u64 room = UNLIMITED;
+	__u32 zero = 0, thread = bpf_get_current_pid_tgid(), *why;
+	bool reached = false, any = true, limited = true;
 	int container;
 
 	if (!e) {
@@ -88,6 +127,11 @@ int mark_victim(struct bpf_raw_tracepoint_args *ctx)
 		BPF_CORE_READ_STR_INTO(&e->comm, task, comm);
 		e->main = inner_pid(BPF_CORE_READ(task, group_leader, thread_pid)) == 1;
 	}
+	why = bpf_map_lookup_elem(&reclaims, &thread);
+	if (why) {
+		limited = *why == OF_CGROUP;
+		any = !limited;
+	}
 	css = memory_css(task);
 	container = find_place(css, &e->place);
 
@@ -100,10 +144,17 @@ int mark_victim(struct bpf_raw_tracepoint_args *ctx)
 			e->container_usage = usage;
 			e->container_limit = max;
 		}
-		if (e->level == NO_LIMIT && usage + SLACK >= max) {
-			e->level = i > container ? i - container : 0;
-			e->usage = usage;
-			e->limit = max;
+		/* The lowest limit that is reached; else the one with the least room. */
+		if (limited && !reached && max < UNLIMITED) {
+			__u64 left = usage < max ? max - usage : 0;
+
+			reached = left <= SLACK;
+			if (reached || (!any && left + SLACK < room)) {
+				room = left;
+				e->level = i > container ? i - container : 0;
+				e->usage = usage;
+				e->limit = max;
+			}
 		}
 		css = BPF_CORE_READ(css, parent);
 	}

@@ -69,7 +69,11 @@ func Open() (*Probe, error) {
 		return nil, &probe.Error{Probe: "oom", Hook: "load", Minimum: Minimum, Err: err}
 	}
 	var err error
-	if p.links, err = probe.Attach("oom", Minimum, map[string]*ebpf.Program{"mark_victim": p.objects.MarkVictim}); err != nil {
+	if p.links, err = probe.Attach("oom", Minimum, map[string]*ebpf.Program{
+		"mark_victim":                    p.objects.MarkVictim,
+		"mm_vmscan_direct_reclaim_begin": p.objects.NodeReclaim,
+		"mm_vmscan_memcg_reclaim_begin":  p.objects.CgroupReclaim,
+	}); err != nil {
 		return nil, probe.Undo(err, p)
 	}
 	if p.reader, err = ringbuf.NewReader(p.objects.Events); err != nil {

@@ -61,6 +61,38 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestCrowd has many processes of one container killed at once: those that end
+// give back memory while the next victim is chosen, and still it is the limit
+// that was reached.
+func TestCrowd(t *testing.T) {
+	probetest.Root(t)
+	p, err := Open()
+	probetest.Must(t, p, err)
+	_, container := probetest.Pod(t)
+	container.Limit(t, 32*mib)
+	for range 15 {
+		cmd := container.Shell(true, "for i in 1 2 3 4 5 6 7 8; do tail /dev/zero & done", "tail /dev/zero", "wait")
+		_ = cmd.Run()
+	}
+	last := container.Shell(true, probetest.Eat)
+	if out, err := last.CombinedOutput(); err == nil {
+		t.Fatalf("it was not killed: %s", out)
+	}
+	kills := 0
+	probetest.Next(t, p.Read, func(k Kill) bool {
+		if k.Place.Cgroup == container.Inode(t) {
+			if kills++; k.Level != 0 || k.Limit != 32*mib {
+				t.Errorf("kill %d: level %d, usage %d of limit %d", kills, k.Level, k.Usage, k.Limit)
+			}
+		}
+		return k.PID == last.Process.Pid
+	})
+	if kills < 16 {
+		t.Errorf("%d kills, want some in each round", kills)
+	}
+	t.Logf("%d kills", kills)
+}
+
 // slackBytes is how far below its limit usage may be when memory runs out.
 const slackBytes = 64 * 4096
 

@@ -38,10 +38,13 @@ type oomEvent struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	oomMapEvents      = "events"
-	oomMapLost        = "lost"
-	oomProgMarkVictim = "mark_victim"
-	oomVarUnused      = "unused"
+	oomMapEvents         = "events"
+	oomMapLost           = "lost"
+	oomMapReclaims       = "reclaims"
+	oomProgCgroupReclaim = "cgroup_reclaim"
+	oomProgMarkVictim    = "mark_victim"
+	oomProgNodeReclaim   = "node_reclaim"
+	oomVarUnused         = "unused"
 )
 
 // loadOom returns the embedded CollectionSpec for oom.
@@ -86,15 +89,18 @@ type oomSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type oomProgramSpecs struct {
-	MarkVictim *ebpf.ProgramSpec `ebpf:"mark_victim"`
+	CgroupReclaim *ebpf.ProgramSpec `ebpf:"cgroup_reclaim"`
+	MarkVictim    *ebpf.ProgramSpec `ebpf:"mark_victim"`
+	NodeReclaim   *ebpf.ProgramSpec `ebpf:"node_reclaim"`
 }
 
 // oomMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type oomMapSpecs struct {
-	Events *ebpf.MapSpec `ebpf:"events"`
-	Lost   *ebpf.MapSpec `ebpf:"lost"`
+	Events   *ebpf.MapSpec `ebpf:"events"`
+	Lost     *ebpf.MapSpec `ebpf:"lost"`
+	Reclaims *ebpf.MapSpec `ebpf:"reclaims"`
 }
 
 // oomVariableSpecs contains global variables before they are loaded into the kernel.
@@ -124,14 +130,16 @@ func (o *oomObjects) Close() error {
 //
 // It can be passed to loadOomObjects or ebpf.CollectionSpec.LoadAndAssign.
 type oomMaps struct {
-	Events *ebpf.Map `ebpf:"events"`
-	Lost   *ebpf.Map `ebpf:"lost"`
+	Events   *ebpf.Map `ebpf:"events"`
+	Lost     *ebpf.Map `ebpf:"lost"`
+	Reclaims *ebpf.Map `ebpf:"reclaims"`
 }
 
 func (m *oomMaps) Close() error {
 	return _OomClose(
 		m.Events,
 		m.Lost,
+		m.Reclaims,
 	)
 }
 
@@ -146,12 +154,16 @@ type oomVariables struct {
 //
 // It can be passed to loadOomObjects or ebpf.CollectionSpec.LoadAndAssign.
 type oomPrograms struct {
-	MarkVictim *ebpf.Program `ebpf:"mark_victim"`
+	CgroupReclaim *ebpf.Program `ebpf:"cgroup_reclaim"`
+	MarkVictim    *ebpf.Program `ebpf:"mark_victim"`
+	NodeReclaim   *ebpf.Program `ebpf:"node_reclaim"`
 }
 
 func (p *oomPrograms) Close() error {
 	return _OomClose(
+		p.CgroupReclaim,
 		p.MarkVictim,
+		p.NodeReclaim,
 	)
 }
 
