@@ -5,9 +5,11 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,12 +112,39 @@ done`)
 }
 
 // cleared waits until the namespaces of earlier tests are gone, so that their
-// end is no news to the next one.
+// end is no news to the next one. What the kernel killed of a node for want of
+// memory is started again, as an init system would: without its kubelet a pod
+// never ends.
 func (b *bed) cleared(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	if text, err := b.script(ctx, "", nil, "kubectl delete namespace -l tapio-e2e --timeout 150s"); err != nil {
+	var nodes []string
+	if len(b.nodes) > 0 {
+		nodes = append(slices.Sorted(maps.Values(b.nodes)), "node-1")
+	}
+	text, err := b.script(ctx, "", []string{"NODES=" + strings.Join(nodes, " ")}, `
+for node in $NODES; do
+  cluster exec $node true || continue # has no power
+  for service in containerd kubelet kube-proxy; do
+    [[ $(cluster service $node state $service) == running ]] && continue
+    echo "$service of $node does not run: started again"
+    cluster service $node start $service
+  done
+done
+kubectl delete namespace -l tapio-e2e --wait=false
+kubectl wait namespace -l tapio-e2e --for delete --timeout 90s && exit
+echo "left after 90 s, and now forced:"
+kubectl get nodes
+kubectl get pods -A -o wide
+for namespace in $(kubectl get namespace -l tapio-e2e -o jsonpath='{.items[*].metadata.name}'); do
+  kubectl delete pods --all --force --grace-period 0 -n "$namespace" --wait=false
+done
+kubectl wait namespace -l tapio-e2e --for delete --timeout 60s`)
+	if strings.Contains(text, "started again") || strings.Contains(text, "forced") {
+		t.Log(text)
+	}
+	if err != nil {
 		t.Fatalf("wait for the end of earlier namespaces: %v\n%s", err, text)
 	}
 }
