@@ -18,10 +18,10 @@ const (
 	APIServerOverload   EventType = "api_server_overload"   // Rejecting, Slow: AttrDetail
 	APIServerThrottling EventType = "api_server_throttling" // Throttled: Tapio's own requests are refused with 429
 	SchedulerHealthy    EventType = "scheduler_healthy"     //
-	SchedulerUnhealthy  EventType = "scheduler_unhealthy"   // LeaseExpired, Unstable: AttrHolder
+	SchedulerUnhealthy  EventType = "scheduler_unhealthy"   // LeaseExpired, Unstable: AttrHolder; Slow
 	SchedulingLatency   EventType = "scheduling_latency"    // derived by the engine: a pod waits for a scheduler that is alive; its entity is the pod
 	ControllerHealthy   EventType = "controller_healthy"    //
-	ControllerUnhealthy EventType = "controller_unhealthy"  // LeaseExpired, Unstable: AttrHolder
+	ControllerUnhealthy EventType = "controller_unhealthy"  // LeaseExpired, Unstable: AttrHolder; Slow
 	ControllerLag       EventType = "controller_lag"        // derived by the engine: a controller that is alive has not followed a spec; its entity is the workload
 	CertificateExpiring EventType = "certificate.expiring"  // of a connection to the control plane; not of the seed design: AttrObject says whose, AttrDetail when
 	WebhookFailing      EventType = "webhook.failing"       // the API server could not call an admission webhook; not of the seed design: AttrObject is its name

@@ -20,8 +20,11 @@ const (
 	NodeKubeletUp       EventType = "node.kubelet_up"
 	NodeRuntimeDown     EventType = "node.runtime_down" // the container runtime does not answer on its own node
 	NodeRuntimeUp       EventType = "node.runtime_up"
-	NodeAgentLost       EventType = "node.agent_lost" // nothing is heard from the node's agent any more: Time is that of its last word
-	NodeAgentBack       EventType = "node.agent_back"
+	// NodeUnanswering is derived by the engine: pods of other nodes get no answer
+	// from a pod on the node. Message says which.
+	NodeUnanswering EventType = "node.unanswering"
+	NodeAgentLost   EventType = "node.agent_lost" // nothing is heard from the node's agent any more: Time is that of its last word
+	NodeAgentBack   EventType = "node.agent_back"
 )
 
 // Keys of Event.Attrs that only agents set.

@@ -87,6 +87,12 @@ func (e *Engine) attend(s *tapio.State) {
 		e.attendWorkload(s)
 	case s.Entity.Kind.IsWorkload():
 		e.attendWorkload(s)
+	case s.Entity.Kind == tapio.KindHPA:
+		if _, known := w.unattended[s.Entity]; !e.outOfRange(s) {
+			delete(w.unattended, s.Entity)
+		} else if !known {
+			w.unattended[s.Entity] = e.now
+		}
 	}
 }
 
@@ -131,6 +137,20 @@ func (e *Engine) unfollowed(s *tapio.State) bool {
 	}
 	sets, wanted := e.graph.ReplicaSets(s.Entity)
 	return sets && wanted < int(wl.Replicas.Desired)
+}
+
+// outOfRange reports whether the autoscaler's target is asked for fewer or more
+// pods than it allows, which its controller mends at once.
+func (e *Engine) outOfRange(scaler *tapio.State) bool {
+	if scaler.Scaler == nil || !e.graph.Exists(scaler.Entity) || !e.graph.Exists(scaler.Scaler.Target) {
+		return false
+	}
+	t := e.graph.State(scaler.Scaler.Target)
+	if t.Workload == nil || t.Workload.Replicas.Desired == 0 { // nought switches it off
+		return false
+	}
+	desired := t.Workload.Replicas.Desired
+	return desired < scaler.Scaler.Min || desired > scaler.Scaler.Max
 }
 
 // hear notes who of the control plane is at work.
@@ -179,6 +199,10 @@ func (e *Engine) checkControl(at time.Time, whole bool) []tapio.Story {
 		}
 	}
 	for workload, since := range w.unattended {
+		if s := e.graph.State(workload); workload.Kind == tapio.KindHPA && (s == nil || !e.outOfRange(s)) {
+			delete(w.unattended, workload)
+			continue
+		}
 		if ev := e.unattendedFact(workload, since, at); ev != nil {
 			due = append(due, ev)
 		}
@@ -224,7 +248,7 @@ func (e *Engine) unseenFact(pod tapio.Entity, since, at time.Time) *tapio.Event 
 
 func (e *Engine) unattendedFact(workload tapio.Entity, since, at time.Time) *tapio.Event {
 	s := e.graph.State(workload)
-	if s == nil || s.Workload == nil || !e.graph.Exists(workload) {
+	if s == nil || s.Workload == nil && s.Scaler == nil || !e.graph.Exists(workload) {
 		return nil
 	}
 	lease, known := e.lease(controllerManager)
@@ -232,6 +256,8 @@ func (e *Engine) unattendedFact(workload tapio.Entity, since, at time.Time) *tap
 	reason, typ := "Down", tapio.WorkloadUnattended
 	switch {
 	case stale: // whatever is not followed now will not be
+	case s.Scaler != nil: // it may wait for more than its controller
+		return nil
 	case waited < unattendedAfter:
 		return nil
 	case known:
@@ -239,8 +265,13 @@ func (e *Engine) unattendedFact(workload tapio.Entity, since, at time.Time) *tap
 			return nil
 		}
 	}
-	what := fmt.Sprintf("generation %d, observed %d", s.Workload.Generation, s.Workload.Observed)
-	if s.Workload.Generation <= s.Workload.Observed {
+	what := ""
+	switch {
+	case s.Scaler != nil:
+		what = fmt.Sprintf("the autoscaler stands still: %d to %d pods are allowed, %d wanted", s.Scaler.Min, s.Scaler.Max, e.graph.State(s.Scaler.Target).Workload.Replicas.Desired)
+	case s.Workload.Generation > s.Workload.Observed:
+		what = fmt.Sprintf("generation %d, observed %d", s.Workload.Generation, s.Workload.Observed)
+	default:
 		_, wanted := e.graph.ReplicaSets(workload)
 		what = fmt.Sprintf("%d pods wanted, %d asked of its ReplicaSets", s.Workload.Replicas.Desired, wanted)
 	}

@@ -144,6 +144,11 @@ func (e *Engine) blocksDrain(budget tapio.Entity) bool {
 // health of what it hurts does not tell.
 func (e *Engine) lasting(inc *incident) bool {
 	cause := inc.chosen.CauseEntity.Object()
+	for _, ev := range inc.chosen.Evidence {
+		if s := e.graph.State(ev.Entity); ev.Type == tapio.WorkloadUnattended && s != nil && e.outOfRange(s) {
+			return true // an autoscaler that stands still
+		}
+	}
 	switch cause.Kind {
 	case tapio.KindPDB:
 		return inc.chosen.Template.Cause == tapio.CauseBudgetBlocksDrain && e.blocksDrain(cause)

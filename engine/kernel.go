@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -110,7 +111,9 @@ func (e *Engine) sawInKernel(ev *tapio.Event) []*tapio.Event {
 			}
 		}
 	case tapio.ConnectionFailed:
-		return e.failedCall(ev)
+		return append(e.failedCall(ev), e.unanswered(ev)...)
+	case tapio.Retransmissions:
+		return e.unanswered(ev)
 	case tapio.DNSFailed:
 		return e.failedQuestion(ev)
 	}
@@ -238,6 +241,24 @@ func (e *Engine) failedCall(ev *tapio.Event) []*tapio.Event {
 		}
 	}
 	return out
+}
+
+// unanswered is that a pod of another node does not answer: what its peers see
+// of a node that is silent.
+func (e *Engine) unanswered(ev *tapio.Event) []*tapio.Event {
+	if ev.Reason == tapio.Refused {
+		return nil // that is an answer
+	}
+	caller, peer := e.graph.State(ev.Entity), e.graph.PodAt(ev.Attrs[tapio.AttrPeer])
+	if caller == nil || caller.Pod == nil || peer == nil || peer.Pod.Node == "" || peer.Pod.Terminating || peer.Pod.Node == caller.Pod.Node {
+		return nil
+	}
+	d := seen(ev, tapio.NodeUnanswering, ev.Reason, map[string]string{tapio.AttrPeer: ev.Attrs[tapio.AttrPeer], tapio.AttrNode: peer.Pod.Node})
+	d.Entity, d.Severity = tapio.Entity{Kind: tapio.KindNode, Name: peer.Pod.Node}, tapio.SeverityLow
+	delete(d.Attrs, tapio.AttrUID) // the caller's
+	d.Message = fmt.Sprintf("%s on %s calls %s: %s", ev.Entity.Name, caller.Pod.Node, peer.Entity.Name, ev.Message)
+	d.SetID()
+	return []*tapio.Event{d}
 }
 
 func firstPod(e *Engine, svc tapio.Entity) tapio.Entity {

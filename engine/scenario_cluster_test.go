@@ -63,7 +63,7 @@ func clusterState(s *tapio.State, what string, o options) bool {
 		s.Budget = &tapio.BudgetState{Selector: labels(o["selector"]), Allowed: o.int("allowed", 0), Wanted: o.int("wanted", 1), Expected: o.int("expected", 1), Healthy: o.int("healthy", 1)}
 	case "autoscaler":
 		s.Entity.Kind = tapio.KindHPA
-		s.Scaler = &tapio.ScalerState{Target: tapio.Entity{Kind: tapio.KindDeployment, Namespace: ns, Name: o.get("target", s.Entity.Name)}, Min: 1, Max: o.int("max", 4), Current: o.int("current", 4)}
+		s.Scaler = &tapio.ScalerState{Target: tapio.Entity{Kind: tapio.KindDeployment, Namespace: ns, Name: o.get("target", s.Entity.Name)}, Min: o.int("min", 1), Max: o.int("max", 4), Current: o.int("current", 4)}
 		if reason, ok := o["inactive"]; ok {
 			s.Scaler.Conditions = []tapio.Condition{{Type: "ScalingActive", Status: "False", Reason: reason}}
 		}

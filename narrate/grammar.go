@@ -54,7 +54,7 @@ func upper(s string) string {
 func lower(s string) string {
 	first, _, _ := strings.Cut(s, " ")
 	switch first {
-	case "The", "A", "An", "It", "Its", "No", "None", "Nothing", "Something", "Pods", "Container", "Each", "Every", "All", "Some", "There", "This":
+	case "The", "A", "An", "By", "It", "Its", "No", "None", "Nothing", "Something", "Pods", "Container", "Each", "Every", "All", "Some", "There", "This":
 		return strings.ToLower(first) + s[len(first):]
 	}
 	return s

@@ -199,6 +199,8 @@ func partScenes() []scene {
 		of(part("apiserver-refuses-tapio", tapio.ComponentAPIServer, tapio.APIServerThrottling, "Throttled", "the server has received too many requests and has asked us to try again later"), sure, ""),
 		held,
 		part("controller-manager-lease-expired", tapio.ComponentControllerManager, tapio.ControllerUnhealthy, "LeaseExpired", "its lease has not been renewed for 41 s, and nobody has taken it over"),
+		part("scheduler-slow-attempts", tapio.ComponentScheduler, tapio.SchedulerUnhealthy, "Slow", "an attempt to place a pod takes 1.8 s on average, and 240 wait to be placed"),
+		part("controller-manager-behind", tapio.ComponentControllerManager, tapio.ControllerUnhealthy, "Slow", "work waits 24 s on average in its queue replicaset, which holds 310"),
 		part("scheduler-unstable", tapio.ComponentScheduler, tapio.SchedulerUnhealthy, "Unstable", "its leader changed 5 times in 10 min"),
 		part("controller-manager-unstable", tapio.ComponentControllerManager, tapio.ControllerUnhealthy, "Unstable", "its leader changed 5 times in 10 min"),
 		of(part("control-plane-certificate-expiring", tapio.ComponentCertificates, tapio.CertificateExpiring, "Expiring", "it ends at 2026-11-05T10:00:00Z", tapio.FactObject, "the API server"), sure, ""),

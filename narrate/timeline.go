@@ -122,6 +122,8 @@ func happened(e *tapio.StoryEvent, s *tapio.Story) string {
 		return "the container runtime of " + name + " stopped answering on its own node"
 	case tapio.NodeRuntimeUp:
 		return "the container runtime of " + name + " answers again"
+	case tapio.NodeUnanswering:
+		return name + " gives its peers no answer" + said
 	case tapio.NodeAgentLost:
 		return "Tapio's agent on " + name + " was heard for the last time"
 	case tapio.NodeAgentBack:

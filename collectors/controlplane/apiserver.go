@@ -55,12 +55,14 @@ type apiServer struct {
 	certs   *monitor
 	hooks   *monitor
 	leases  []*lease
+	parts   []*part
 	writes  *writes // nil: etcd says itself how it is
 	scraped scrapedAPI
 }
 
 func newAPIServer(c *Collector, config *rest.Config, watches func() (all, lost int)) (*apiServer, error) {
-	config = rest.CopyConfig(config)
+	given := config
+	config = rest.CopyConfig(given)
 	if c.config.APIServerEndpoint != "" {
 		config.Host = c.config.APIServerEndpoint
 	}
@@ -82,6 +84,11 @@ func newAPIServer(c *Collector, config *rest.Config, watches func() (all, lost i
 	}
 	if c.config.MonitorController {
 		a.leases = append(a.leases, newLease(c, tapio.ComponentControllerManager, tapio.ControllerHealthy, tapio.ControllerUnhealthy))
+	}
+	if c.config.MetricsInterval > 0 {
+		if a.parts, err = newParts(c, given, a.leases); err != nil {
+			return nil, err
+		}
 	}
 	if c.config.MonitorEtcd && len(c.config.EtcdEndpoints) == 0 {
 		a.writes = newWrites(c)

@@ -107,7 +107,6 @@ func New(o Options) (*Collector, error) {
 			return nil, err
 		}
 	}
-	c.lacks("metrics of kube-scheduler and kube-controller-manager: they are served on their own nodes only — how long scheduling takes is measured by pods that wait")
 	return c, nil
 }
 
@@ -201,6 +200,11 @@ func (c *Collector) scrape(ctx context.Context) {
 	}
 	if c.api != nil && c.config.MonitorAPIServer {
 		out = append(out, c.api.scrape(ctx)...)
+	}
+	if c.api != nil {
+		for _, p := range c.api.parts {
+			out = append(out, p.scrape(ctx)...)
+		}
 	}
 	if ctx.Err() == nil {
 		c.send(ctx, out)

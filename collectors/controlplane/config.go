@@ -28,6 +28,13 @@ type Config struct {
 
 	APIServerEndpoint string `json:"api_server_endpoint"` // URL; empty: the one of the kubeconfig
 
+	// SchedulerEndpoint and ControllerManagerEndpoint are URLs whose /metrics are
+	// read with the credentials of the kubeconfig; empty: they are not. Certificates
+	// are verified with ComponentCAFile, or else the cluster's CA.
+	SchedulerEndpoint         string `json:"scheduler_endpoint"`
+	ControllerManagerEndpoint string `json:"controller_manager_endpoint"`
+	ComponentCAFile           string `json:"component_ca_file"`
+
 	PollInterval    tapio.Duration `json:"poll_interval"`    // of members and certificates
 	HealthInterval  tapio.Duration `json:"health_interval"`  // of health, latency and leases
 	MetricsInterval tapio.Duration `json:"metrics_interval"` // of /metrics; 0: never
@@ -63,6 +70,13 @@ func (c *Config) Check() []Mistake {
 	if e := c.APIServerEndpoint; e != "" {
 		if u, err := url.Parse(e); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			add("api_server_endpoint", "%q is not a URL such as https://10.0.0.1:6443; leave it empty for the one of the kubeconfig", e)
+		}
+	}
+	for _, e := range []struct{ field, value, port string }{
+		{"scheduler_endpoint", c.SchedulerEndpoint, "10259"}, {"controller_manager_endpoint", c.ControllerManagerEndpoint, "10257"},
+	} {
+		if u, err := url.Parse(e.value); e.value != "" && (err != nil || u.Host == "" || u.Scheme != "https") {
+			add(e.field, "%q is not a URL such as https://10.0.0.1:%s", e.value, e.port)
 		}
 	}
 	for _, d := range []struct {

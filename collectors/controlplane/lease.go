@@ -72,7 +72,7 @@ func (l *lease) check(now time.Time, items []coordinationv1.Lease) []tapio.Obser
 			message: fmt.Sprintf("its leader changed %d times in %d min", n, int(unstableWindow.Minutes())),
 		})
 	}
-	return l.monitor.check(now, found, func(*symptom) bool { return true })
+	return l.monitor.check(now, found, func(s *symptom) bool { return s.reason != slow })
 }
 
 func (l *lease) read(now time.Time, x *coordinationv1.Lease) {
