@@ -30,12 +30,13 @@ type fault struct {
 	cause  tapio.Cause
 	entity string // name of the component, or LEADER, FOLLOWER
 	kind   tapio.Kind
-	waits  bool     // the application waits for it, and is part of its story
-	blip   string   // seconds after which it is over before it is told; empty: it has none
-	burst  bool     // a client asks too much, meanwhile
-	disarm bool     // an alarm of etcd is cleared in the end
-	thread []string // what the thread must say in the end
-	causes bool     // TestCauses plays it too
+	waits  bool       // the application waits for it, and is part of its story
+	blip   string     // seconds after which it is over before it is told; empty: it has none
+	burst  bool       // a client asks too much, meanwhile
+	disarm bool       // an alarm of etcd is cleared in the end
+	thread []string   // what the thread must say in the end
+	sees   tapio.Kind // a kind of object that evidence must be about
+	causes bool       // TestCauses plays it too
 }
 
 // revive starts anew what ends by itself when the API server or etcd is away: a
@@ -133,7 +134,15 @@ sleep 1; kubectl create token busy >token`,
 		name: "controller-manager", cause: tapio.CauseControllerManagerDown, entity: tapio.ComponentControllerManager, waits: true, blip: "6",
 		breaks: "cluster service control-plane signal STOP kube-controller-manager",
 		mend:   "cluster service control-plane signal CONT kube-controller-manager; sleep 2" + revive,
-		app:    "kubectl set env deploy web RELEASE=2",
+		// The autoscaler stays as it is, too.
+		app: `kubectl set env deploy web RELEASE=2
+kubectl apply -f - <<END
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 2, maxReplicas: 3}
+END`,
+		sees: tapio.KindHPA,
 	},
 	{
 		name: "webhook", causes: true, cause: tapio.CauseWebhookDown, entity: "e2e-cp-webhook", kind: tapio.KindValidatingWebhook,
@@ -192,8 +201,14 @@ func TestControlPlane(t *testing.T) {
 		channels = append(channels, "e2e-cp-"+f.name)
 	}
 	w := newWorkspace(t, channels...)
+	cluster, err := clientcmd.BuildConfigFromFlags("", b.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := strings.TrimSuffix(cluster.Host, ":6443")
 	live := b.newInstance(t, w, runOptions{name: "controlplane", record: true, control: []string{
 		"health_interval: 2s", "poll_interval: 5s", "metrics_interval: 5s", "leader_election_timeout: 20s",
+		"scheduler_endpoint: " + master + ":10259", "controller_manager_endpoint: " + master + ":10257",
 	}})
 	live.startReady()
 	time.Sleep(5 * time.Second)
@@ -358,6 +373,14 @@ func (b *bed) playFault(t *testing.T, f *fault, p *place, w *workspace, live *in
 			return slices.Contains(now.Affected, web), lines(fresh(live, before))
 		})
 	}
+	if hurt && f.sees != "" {
+		eventually(t, 30*time.Second, "evidence about a "+string(f.sees), func() (bool, string) {
+			all := fresh(live, before)
+			return slices.ContainsFunc(all, func(s tapio.Story) bool {
+				return slices.ContainsFunc(s.Evidence, func(e tapio.Evidence) bool { return e.Entity.Kind == f.sees })
+			}), lines(all)
+		})
+	}
 	stop()
 	burst.Wait()
 	mend()
@@ -448,5 +471,8 @@ func costs(t *testing.T, live *instance) {
 		if strings.HasPrefix(line, "tapio_controlplane_requests_total") {
 			t.Log(line)
 		}
+	}
+	if printed := readFile(t, live.log); strings.Contains(printed, "metrics of kube-") {
+		t.Error("the metrics of scheduler or controller manager were not read: see " + live.log)
 	}
 }

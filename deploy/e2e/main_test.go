@@ -77,10 +77,19 @@ func runAll(m *testing.M, o options) int {
 	if b != nil {
 		defer b.down()
 		// A test that hangs must not keep the cluster when a person gives up.
+		over := make(chan struct{})
+		defer close(over) // before stop, which ends ctx too
 		go func() {
-			<-ctx.Done()
-			b.down()
-			os.Exit(130)
+			select {
+			case <-over:
+			case <-ctx.Done():
+			}
+			select {
+			case <-over:
+			default:
+				b.down()
+				os.Exit(130)
+			}
 		}()
 	}
 	if err != nil {
