@@ -14,7 +14,7 @@ const (
 	CRISandboxCreated   EventType = "cri.pod_sandbox_created"
 	CRISandboxRemoved   EventType = "cri.pod_sandbox_removed"
 	CRIImagePulled      EventType = "cri.image_pulled"       // an image is there that was not: AttrImage, AttrPullTime
-	CRIImagePullFailed  EventType = "cri.image_pull_failed"  // downloads of an image ended and it is not there
+	CRIImagePullFailed  EventType = "cri.image_pull_failed"  // no runtime tells others than who asked for the image: never sent, the kubelet's Event says it
 	CRIResourceLimitHit EventType = "cri.resource_limit_hit" // the runtime says that a limit ended the container: AttrResource, AttrMemoryLimit
 	NodeKubeletDown     EventType = "node.kubelet_down"      // the kubelet does not answer on its own node: the node itself lives
 	NodeKubeletUp       EventType = "node.kubelet_up"

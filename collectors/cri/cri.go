@@ -16,7 +16,9 @@
 //
 // What neither can show: the exit code of a container that was removed before
 // the runtime wrote the event of its end, some milliseconds after it, or, while
-// the stream was down, between two polls. Its end is told without one.
+// the stream was down, between two polls. Its end is told without one. That an
+// image could not be pulled only the kubelet hears, which asked for it, and says
+// so in an Event.
 //
 // # Start
 //

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -201,14 +202,12 @@ func TestControlPlane(t *testing.T) {
 		channels = append(channels, "e2e-cp-"+f.name)
 	}
 	w := newWorkspace(t, channels...)
-	cluster, err := clientcmd.BuildConfigFromFlags("", b.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
+	served := func(component string) string {
+		return strings.TrimSpace(readFile(t, filepath.Join(filepath.Dir(b.kubeconfig), component+"-address")))
 	}
-	master := strings.TrimSuffix(cluster.Host, ":6443")
 	live := b.newInstance(t, w, runOptions{name: "controlplane", record: true, control: []string{
 		"health_interval: 2s", "poll_interval: 5s", "metrics_interval: 5s", "leader_election_timeout: 20s",
-		"scheduler_endpoint: " + master + ":10259", "controller_manager_endpoint: " + master + ":10257",
+		"scheduler_endpoint: https://" + served(tapio.ComponentScheduler), "controller_manager_endpoint: https://" + served(tapio.ComponentControllerManager),
 	}})
 	live.startReady()
 	time.Sleep(5 * time.Second)
