@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -51,21 +52,83 @@ func (e *Engine) explainsFinding(parent *incident, f *diagnosis.Finding) bool {
 	if parent.chosen == nil {
 		return false
 	}
-	cause := parent.chosen.CauseEntity.Object()
 	explained := false
 	for _, ev := range f.Evidence {
-		if !f.Asked(ev) {
-			continue
-		}
-		reached := e.calls(parent, cause, ev) || slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {
-			return x.Symptom == string(ev.Type) && e.reaches(parent, x.Over, ev)
-		})
-		if !reached || ev.Time.Before(parent.onset.Add(-slack)) {
+		switch {
+		case !f.Asked(ev), parent.subject.Kind == tapio.KindNode && e.ofAnother(parent.subject, ev) && !e.holds(ev):
+		case e.accountsFor(parent, ev):
+			explained = true
+		case parent.subject.Kind != tapio.KindNode || !e.ofAnother(parent.subject, ev) || len(e.nodesBehind(ev)) == 0:
 			return false
 		}
-		explained = true
 	}
 	return explained
+}
+
+// accountsFor reports whether the parent's cause explains the event.
+func (e *Engine) accountsFor(parent *incident, ev *tapio.Event) bool {
+	cause := parent.chosen.CauseEntity.Object()
+	reached := e.calls(parent, cause, ev) || slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {
+		return x.Symptom == string(ev.Type) && e.reaches(parent, x.Over, ev)
+	})
+	return reached && !ev.Time.Before(parent.onset.Add(-slack))
+}
+
+// ofAnother reports whether the event is about a pod on another node.
+func (e *Engine) ofAnother(node tapio.Entity, ev *tapio.Event) bool {
+	if ev.Entity.Kind != tapio.KindPod || ev.Attrs[tapio.AttrNode] == node.Name {
+		return false
+	}
+	on := e.graph.Node(ev.Entity)
+	return !on.IsZero() && on != node
+}
+
+// nodesBehind returns the live stories of nodes that explain the event.
+func (e *Engine) nodesBehind(ev *tapio.Event) []*incident {
+	var out []*incident
+	for _, inc := range e.live {
+		if inc.subject.Kind == tapio.KindNode && inc.chosen != nil && inc.absorbedInto == nil && inc.status != tapio.StatusResolved && e.accountsFor(inc, ev) {
+			out = append(out, inc)
+		}
+	}
+	return out
+}
+
+// spreadAll spreads what was found before a second node had a story.
+func (e *Engine) spreadAll() {
+	nodes := 0
+	for _, inc := range e.live {
+		if inc.subject.Kind == tapio.KindNode && inc.status != tapio.StatusResolved {
+			nodes++
+		}
+	}
+	if nodes < 2 {
+		return
+	}
+	for _, inc := range e.live {
+		if top := e.top(inc); top.subject.Kind != tapio.KindNode || top.status == tapio.StatusResolved {
+			continue
+		}
+		for _, id := range slices.Sorted(maps.Keys(inc.findings)) {
+			if f := inc.findings[id]; f.Subject.Kind != tapio.KindNode {
+				e.spread(f)
+			}
+		}
+	}
+}
+
+// spread writes what a finding rests on into the story of each node that
+// explains it: the pods of one workload may be on several that fail.
+func (e *Engine) spread(f *diagnosis.Finding) {
+	for _, ev := range f.Evidence {
+		for _, node := range e.nodesBehind(ev) {
+			e.record(node, ev, tapio.RoleEffect)
+			if ev.Entity.Kind == tapio.KindPod {
+				node.addPod(ev.Entity)
+				node.affected[e.graph.Workload(ev.Entity)] = true
+			}
+		}
+	}
 }
 
 // reaches reports whether what the event is about stands in the relation to

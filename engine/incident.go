@@ -188,6 +188,9 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 		return
 	}
 	inc.findings[f.Template.ID+" "+f.Subject.String()] = f
+	if inc.subject.Kind == tapio.KindNode && f.Subject != inc.subject {
+		e.spread(f)
+	}
 	for _, x := range e.recent[ev.Entity.Object()] {
 		if x.Reason == "TriggeredScaleUp" { // the autoscaler was at work before the incident was known
 			inc.patience = maxTime(inc.patience, x.Seen.Add(scaleUpPatience))
@@ -205,6 +208,9 @@ func (e *Engine) cite(inc *incident, f *diagnosis.Finding) {
 	for _, x := range f.Evidence {
 		if g := e.grace(f.Template); g > 0 && !e.outlasts(x, g) {
 			continue
+		}
+		if inc.subject.Kind == tapio.KindNode && e.ofAnother(inc.subject, x) {
+			continue // see spread
 		}
 		e.record(inc, x, tapio.RoleSymptom)
 		if x.Entity.Kind == tapio.KindPod {
@@ -259,7 +265,7 @@ func (e *Engine) failing(inc *incident, regardless bool) bool {
 	}
 	for entity := range inc.affected {
 		h := e.graph.Health(entity)
-		if h.Healthy {
+		if h.Healthy || inc.subject.Kind == tapio.KindNode && e.hurtElsewhere(inc.subject, entity) {
 			continue
 		}
 		if !regardless && t.StartupGrace > 0 && e.onlyStarting(entity, e.grace(t)) {
@@ -273,6 +279,25 @@ func (e *Engine) failing(inc *incident, regardless bool) bool {
 		return e.looping(inc) && e.now.Sub(inc.lastBad) < e.quiet(inc)
 	}
 	return false
+}
+
+// hurtElsewhere reports whether all pods that a workload lacks are on other nodes
+// than the one that its story is about.
+func (e *Engine) hurtElsewhere(node, workload tapio.Entity) bool {
+	if !workload.Kind.IsWorkload() {
+		return false
+	}
+	h, down := e.graph.Health(workload), 0
+	for _, p := range e.graph.Pods(workload) {
+		if e.graph.Health(p.Entity).Healthy {
+			continue
+		}
+		if p.Pod.Node == "" || p.Pod.Node == node.Name {
+			return false
+		}
+		down++
+	}
+	return down > 0 && down >= h.Down // else some are still to be made
 }
 
 // looping reports whether a container of the incident failed twice or more and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -209,6 +210,7 @@ func (e *Engine) reconcile(flush bool) []tapio.Story {
 			out = append(out, e.revise(inc))
 		}
 	}
+	e.spreadAll()
 	for _, child := range e.live {
 		if child.absorbedInto != nil || child.status == tapio.StatusResolved {
 			continue
@@ -236,14 +238,23 @@ func (e *Engine) absorb(parent, child *incident) []tapio.Story {
 	for entity := range child.affected {
 		parent.affected[entity] = true
 	}
+	ofNode := parent.subject.Kind == tapio.KindNode
 	for p := range child.pods {
-		if len(parent.pods) < maxPods {
+		namespace, name, _ := strings.Cut(p, "/")
+		on := e.graph.Node(tapio.Entity{Kind: tapio.KindPod, Namespace: namespace, Name: name})
+		if len(parent.pods) < maxPods && !(ofNode && !on.IsZero() && on != parent.subject) {
 			parent.pods[p] = true
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(child.findings)) {
-		for _, ev := range child.findings[id].Evidence {
-			e.record(parent, ev, tapio.RoleEffect)
+		f := child.findings[id]
+		for _, ev := range f.Evidence {
+			if !ofNode || !e.ofAnother(parent.subject, ev) {
+				e.record(parent, ev, tapio.RoleEffect)
+			}
+		}
+		if ofNode {
+			e.spread(f)
 		}
 	}
 	parent.fresh = true

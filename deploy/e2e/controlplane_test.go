@@ -122,7 +122,7 @@ spec:
     resourceRules: [{verbs: ["*"], apiGroups: ["*"], resources: ["*"], namespaces: ["*"], clusterScope: true}]
 END
 sleep 1; kubectl create token busy >token`,
-		mend: "kubectl delete flowschema/$NS prioritylevelconfiguration/$NS",
+		mend: "kubectl delete flowschema/$NS prioritylevelconfiguration/$NS serviceaccount/busy",
 		app:  release,
 	},
 	{
