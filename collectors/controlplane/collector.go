@@ -69,6 +69,7 @@ type Collector struct {
 	api     *apiServer // nil: not watched
 	etcd    *etcd      // nil: not watched
 	out     chan<- tapio.Observation
+	pages   chan pageOf // metrics of the scheduler and the controller manager
 
 	mu      sync.Mutex
 	missing []string
@@ -79,7 +80,7 @@ func New(o Options) (*Collector, error) {
 	if m := o.Config.Check(); len(m) > 0 {
 		return nil, fmt.Errorf("control plane: %s %s", m[0].Field, m[0].Text)
 	}
-	c := &Collector{config: o.Config, log: o.Log, metrics: newMetrics()}
+	c := &Collector{config: o.Config, log: o.Log, metrics: newMetrics(), pages: make(chan pageOf)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -161,6 +162,8 @@ func (c *Collector) Run(ctx context.Context, out chan<- tapio.Observation) error
 			c.poll(ctx)
 		case <-scrape:
 			c.scrape(ctx)
+		case p := <-c.pages:
+			c.send(ctx, p.part.take(p.page, p.err))
 		}
 	}
 }
@@ -203,7 +206,9 @@ func (c *Collector) scrape(ctx context.Context) {
 	}
 	if c.api != nil {
 		for _, p := range c.api.parts {
-			out = append(out, p.scrape(ctx)...)
+			if !p.asking {
+				p.ask(ctx, c.pages)
+			}
 		}
 	}
 	if ctx.Err() == nil {

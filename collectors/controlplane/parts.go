@@ -43,6 +43,14 @@ type part struct {
 	http     *http.Client
 	judge    func(last, next scrapedPart) (message string)
 	last     scrapedPart
+	asking   bool
+}
+
+// pageOf is what came of reading the metrics of a part.
+type pageOf struct {
+	part *part
+	page scrapedPart
+	err  error
 }
 
 // scrapedPart is what a page of metrics said.
@@ -85,11 +93,25 @@ func newParts(c *Collector, api *rest.Config, leases []*lease) ([]*part, error) 
 	return out, nil
 }
 
-// scrape reads the metrics and compares them with those before.
-func (p *part) scrape(ctx context.Context) []tapio.Observation {
-	next, err := p.read(ctx)
+// ask reads the metrics in the background, as one that hangs answers late: its
+// lease must be looked at meanwhile. It must not be called again until the page
+// was taken.
+func (p *part) ask(ctx context.Context, out chan<- pageOf) {
+	p.asking = true
+	go func() {
+		page, err := p.read(ctx)
+		select {
+		case out <- pageOf{p, page, err}:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// take compares the metrics with those before.
+func (p *part) take(next scrapedPart, err error) []tapio.Observation {
+	p.asking = false
 	if err != nil {
-		if ctx.Err() == nil && p.last.at.IsZero() {
+		if p.last.at.IsZero() {
 			p.c.lacks(fmt.Sprintf("metrics of %s at %s: %s — it is judged by its lease and by what waits for it", p.lease.monitor.name, p.endpoint, clip(err.Error())))
 		}
 		return nil // a part that ends is told by its lease

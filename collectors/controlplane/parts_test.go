@@ -66,7 +66,9 @@ func TestParts(t *testing.T) {
 	round := func(n, seconds int) {
 		count, sum = count+n, sum+seconds
 		for _, p := range c.api.parts {
-			for _, o := range p.scrape(t.Context()) {
+			p.ask(t.Context(), c.pages)
+			got := <-c.pages
+			for _, o := range got.part.take(got.page, got.err) {
 				if o.Event != nil {
 					told = append(told, fmt.Sprintf("%s %s: %s", o.Event.Type, o.Event.Reason, o.Event.Message))
 				}
