@@ -341,7 +341,7 @@ func (b *bed) playFault(t *testing.T, f *fault, p *place, w *workspace, live *in
 		burst.Go(func() { b.burst(ctx, t, p) })
 	}
 	if hurt && f.app != "" {
-		p.run(t, "("+f.app+") || true")
+		p.run(t, "("+f.app+"\n) || true")
 	}
 
 	var story tapio.Story
