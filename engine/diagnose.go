@@ -52,7 +52,7 @@ func (e *Engine) diagnose(inc *incident) {
 		}
 	}
 	if inc.status == tapio.StatusSuspected {
-		inc.onset = best.First
+		inc.onset = maxTime(best.First, inc.after)
 	}
 	inc.chosen = best
 	e.nameAfter(inc, best)

@@ -37,6 +37,7 @@ type incident struct {
 
 	onset     time.Time // event time of the first symptom
 	found     time.Time // engine time of the first finding
+	after     time.Time // the onset is no earlier: a story is known by its subject and its onset, and there was one before
 	lastBad   time.Time // engine time when it was last seen failing
 	well      time.Time // engine time since when all is well; zero while not
 	opened    time.Time
@@ -68,17 +69,20 @@ func (inc *incident) addNews(n tapio.News) {
 }
 
 // find returns the live incident that the finding belongs to: the one on the
-// same subject, or with the same cause, or which hurts the subject already.
-func (e *Engine) find(f *diagnosis.Finding) *incident {
+// same subject, or with the same cause, or which hurts the subject already. It
+// returns too since when an incident on the subject went on that something else
+// took in which does not explain the finding; zero: there is none.
+func (e *Engine) find(f *diagnosis.Finding) (found *incident, before time.Time) {
 	for i, inc := range e.live {
 		if inc.subject != f.Subject {
 			continue
 		}
 		top := e.top(inc)
 		if top == inc || top.status != tapio.StatusResolved && (e.explainsFinding(top, f) || partOf(top, f)) {
-			return top
+			return top, before
 		}
 		// What absorbed it does not explain this: it begins anew.
+		before = inc.onset
 		e.live = slices.Delete(e.live, i, i+1)
 		break
 	}
@@ -87,13 +91,13 @@ func (e *Engine) find(f *diagnosis.Finding) *incident {
 			continue
 		}
 		if c := inc.chosen; c != nil && c.Template == f.Template && c.CauseEntity == f.CauseEntity && shared(f.CauseEntity.Kind) {
-			return inc
+			return inc, before
 		}
 		if f.Template.IsSymptom() && (inc.affected[f.Subject] || e.neighbours(inc, f.Subject)) {
-			return inc
+			return inc, before
 		}
 	}
-	return nil
+	return nil, before
 }
 
 // neighbours reports whether one of the two is a Service that stands before
@@ -141,7 +145,7 @@ func (e *Engine) serves(svc tapio.Entity, inc *incident) bool {
 
 // attach adds a finding to its incident, or begins one.
 func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
-	inc := e.find(f)
+	inc, before := e.find(f)
 	if inc != nil && inc.status == tapio.StatusResolved && !e.failsAgain(inc, f, ev) {
 		return
 	}
@@ -164,6 +168,9 @@ func (e *Engine) attach(f *diagnosis.Finding, ev *tapio.Event) {
 			found:    e.now,
 			lastBad:  e.now,
 			backlog:  e.opts.Backlog && ev.Listed,
+		}
+		if !before.IsZero() && !inc.onset.After(before) {
+			inc.onset, inc.after = ev.Time, ev.Time
 		}
 		e.live = append(e.live, inc)
 		if f.Subject.Kind.IsWorkload() || f.Subject.Kind == tapio.KindPod {
