@@ -247,7 +247,9 @@ func (e *Engine) failsAgain(inc *incident, f *diagnosis.Finding, ev *tapio.Event
 	fresh := 0
 	min, asked := f.Template.Requires(ev.Type)
 	for _, x := range f.Evidence {
-		if x.Type == ev.Type && x.Time.After(inc.resolved) {
+		// What stands against a part of the control plane began with its last sign
+		// of life, which may have been before.
+		if x.Type == ev.Type && (x.Time.After(inc.resolved) || x.Entity.Kind == tapio.KindComponent && x.Seen.After(inc.resolved)) {
 			fresh += max(1, e.weight(x))
 		}
 	}
