@@ -238,6 +238,10 @@ func TestLogOfACrash(t *testing.T) {
 	got.await("restart", isState(tapio.KindPod, "crash", func(s *tapio.State) bool {
 		return s.Pod != nil && len(s.Pod.Containers) == 1 && s.Pod.Containers[0].Restarts == 1 && s.Pod.Containers[0].State == "running"
 	}))
+	w.eventually(t, "log of the run that ended, as the kubelet has it", func() bool { // some time after its end on a busy node
+		text, err := w.CoreV1().Pods(w.ns).GetLogs("crash", &corev1.PodLogOptions{Container: "app", Previous: true}).DoRaw(t.Context())
+		return err == nil && strings.Contains(string(text), "connection refused")
+	})
 	for _, previous := range []bool{true, false} {
 		want := tapio.Want{Kind: tapio.WantLog, Previous: previous, Entity: tapio.Entity{Kind: tapio.KindPod, Namespace: w.ns, Name: "crash", Container: "app"}}
 		got.Answer(t.Context(), want)
