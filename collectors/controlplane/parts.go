@@ -78,6 +78,7 @@ func newParts(c *Collector, api *rest.Config, leases []*lease) ([]*part, error) 
 		}
 		config := rest.CopyConfig(api)
 		config.Host, config.Timeout = endpoint, scrapeTimeout+clientWait
+		config.ServerName, config.Insecure = "", false // what is said of the API server does not hold here
 		if f := c.config.ComponentCAFile; f != "" {
 			config.CAFile, config.CAData = f, nil
 		}
