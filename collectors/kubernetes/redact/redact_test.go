@@ -113,13 +113,33 @@ func TestLastError(t *testing.T) {
 func FuzzText(f *testing.F) {
 	f.Add("password=x https://a:b@c Bearer abcdefghijklmnopq -----BEGIN PRIVATE KEY-----\nx")
 	f.Add(`{"token":"x"} --api-key y`)
+	f.Add("run \t--db-password\nhunter2, 'token' : 'x', access_key.id=y pwd: z")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Text(s)
+		if want := textByPatterns(s); got != want {
+			t.Errorf("Text(%q) is %q; by the patterns alone it is %q", s, got, want)
+		}
 		if utf8.ValidString(s) && !utf8.ValidString(got) {
 			t.Errorf("Text(%q) is no valid text: %q", s, got)
 		}
 		LastError(strings.Split(got, "\n"))
 	})
+}
+
+// textByPatterns is Text with every pattern tried on what holds its marks.
+func textByPatterns(s string) string {
+	if len(s) < 6 {
+		return s
+	}
+	lower := strings.ToLower(s)
+	for _, r := range rules {
+		if bears(lower, r.marks) {
+			for _, p := range r.patterns {
+				s = p.looks.ReplaceAllString(s, p.with)
+			}
+		}
+	}
+	return s
 }
 
 func BenchmarkText(b *testing.B) {
@@ -161,5 +181,22 @@ func BenchmarkLastError(b *testing.B) {
 	}
 	for b.Loop() {
 		LastError(lines)
+	}
+}
+
+// TestSecretMarks has every name of a secret hidden: a name that no mark is in
+// would be passed over.
+func TestSecretMarks(t *testing.T) {
+	names := []string{"password", "passwords", "passwd", "passphrase", "pwd", "secret", "token", "credential", "credentials", "signature"}
+	for _, between := range []string{"", "-", "_", "."} {
+		for _, of := range []string{"api", "access", "secret", "private", "signing", "account", "auth"} {
+			names = append(names, of+between+"key", strings.ToUpper(of+between+"key"))
+		}
+		names = append(names, "access"+between+"key"+between+"id")
+	}
+	for _, name := range names {
+		if got, want := Text("my"+name+"=abc123xyz"), "my"+name+"="+Hidden; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
