@@ -57,10 +57,11 @@ func (a asked) again(want tapio.Want, at time.Time) bool {
 }
 
 // Answer takes a want and returns at once. The answer, if there is one, is an
-// event or a state among the observations. Ctx bounds the whole life of the want,
-// its time in the queue included. Wants other than for a container's log or a
-// ConfigMap, repeated ones, and those for which there is no room are counted and
-// not answered.
+// event or a state among the observations; that a log is empty or can't be read
+// ([tapio.LogUnread]) is one too. Ctx bounds the whole life of the want, its time
+// in the queue included. Wants other than for a container's log or a ConfigMap,
+// repeated ones, and those for which there is no room are counted and not
+// answered.
 func (c *Collector) Answer(ctx context.Context, want tapio.Want) {
 	e := want.Entity
 	isLog := want.Kind == tapio.WantLog && e.Kind == tapio.KindPod && e.Container != ""
@@ -73,6 +74,7 @@ func (c *Collector) Answer(ctx context.Context, want tapio.Want) {
 	defer c.mu.Unlock()
 	if isLog && !c.logs[e.Namespace] && !c.logs[metav1.NamespaceAll] {
 		c.metrics.want("denied")
+		c.unread(want, tapio.LogUnread)
 		return
 	}
 	if len(c.wants) == cap(c.wants) { // all who add hold the lock: what has room now has room below
@@ -105,13 +107,16 @@ func (c *Collector) answer(ctx context.Context) {
 			switch {
 			case apierrors.IsForbidden(err):
 				c.metrics.want("denied")
+				c.unread(w.want, tapio.LogUnread)
 			case err != nil && c.retry(w, err):
 				c.metrics.want("retried")
 			case err != nil:
 				c.metrics.want("failed")
+				c.unread(w.want, tapio.LogUnread)
 				c.log.Debug("no answer", "want", string(w.want.Kind), "of", w.want.Entity.String(), "previous", w.want.Previous, "error", err)
 			case len(answers) == 0:
 				c.metrics.want("empty")
+				c.unread(w.want, "")
 			default:
 				c.metrics.want("answered")
 			}
@@ -154,6 +159,20 @@ func (c *Collector) read(ctx context.Context, want tapio.Want) ([]tapio.Observat
 		return nil, err
 	}
 	return []tapio.Observation{{Event: event}}, nil
+}
+
+// unread answers a want for a log that there is not: the reason says why.
+func (c *Collector) unread(want tapio.Want, reason string) {
+	if want.Kind != tapio.WantLog {
+		return
+	}
+	at := now()
+	event := &tapio.Event{
+		Time: at, Seen: at, Source: tapio.SourceKubernetes, Type: tapio.ContainerLog,
+		Severity: tapio.SeverityInfo, Entity: want.Entity, Reason: reason,
+	}
+	event.SetID()
+	c.queue.put(tapio.Observation{Event: event})
 }
 
 // readLog reads the end of a container's log. Where the previous run is asked

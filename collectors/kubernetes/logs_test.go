@@ -63,7 +63,7 @@ func refuse(w http.ResponseWriter, code int, message string) {
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
-		Code: int32(code), Reason: metav1.StatusReason(map[int]string{400: "BadRequest", 404: "NotFound", 500: "InternalError"}[code]), Message: message,
+		Code: int32(code), Reason: metav1.StatusReason(map[int]string{400: "BadRequest", 403: "Forbidden", 404: "NotFound", 500: "InternalError"}[code]), Message: message,
 	})
 }
 
@@ -185,6 +185,49 @@ func TestReadLog(t *testing.T) {
 				t.Fatal("no answer")
 			}
 			test.check(t, e)
+		})
+	}
+}
+
+// A log that there is not is answered too: a story may wait for it.
+func TestAnswerOfNoLog(t *testing.T) {
+	tests := []struct {
+		name   string
+		logs   map[string]bool // namespaces whose logs may be read
+		answer func(w http.ResponseWriter, pod string, previous bool, lines string)
+		reason string
+	}{
+		{"empty", nil, func(http.ResponseWriter, string, bool, string) {}, ""},
+		{"the pod is gone", nil, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			refuse(w, 404, `pods "checkout" not found`)
+		}, tapio.LogUnread},
+		{"forbidden", nil, func(w http.ResponseWriter, _ string, _ bool, _ string) {
+			refuse(w, 403, "pods/log is forbidden")
+		}, tapio.LogUnread},
+		{"known to be forbidden", map[string]bool{"other": true}, nil, tapio.LogUnread},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := kubelet(t, test.answer)
+			if test.logs != nil {
+				c.logs = test.logs
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var workers sync.WaitGroup
+			out := make(chan tapio.Observation)
+			workers.Go(func() { c.answer(ctx) })
+			workers.Go(func() { c.queue.run(ctx, out) })
+			want := logWant("checkout", true)
+			c.Answer(ctx, want)
+			got := (<-out).Event
+			cancel()
+			workers.Wait()
+			if got.Type != tapio.ContainerLog || got.Entity != want.Entity || got.Message != "" || got.Reason != test.reason {
+				t.Errorf("got %+v, want an answer without message and with reason %q", got, test.reason)
+			}
+			if err := got.Validate(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
