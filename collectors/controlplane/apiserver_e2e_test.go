@@ -52,6 +52,23 @@ func startAPIServer(t *testing.T, etcd *members) (*process, *rest.Config) {
 	}
 }
 
+// renew renews a lease, or makes it.
+func renew(t *testing.T, client *kubernetes.Clientset, name string) {
+	holder, now := "n1_0a", metav1.NowMicro()
+	leases := client.CoordinationV1().Leases("kube-system")
+	l, err := leases.Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		l = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &now}}
+		_, err = leases.Create(t.Context(), l, metav1.CreateOptions{})
+	} else {
+		l.Spec.RenewTime = &now
+		_, err = leases.Update(t.Context(), l, metav1.UpdateOptions{})
+	}
+	if err != nil && t.Context().Err() == nil {
+		t.Logf("renew %s: %v", name, err)
+	}
+}
+
 // TestRealAPIServer breaks a real API server in every way.
 func TestRealAPIServer(t *testing.T) {
 	etcd := startEtcd(t, 1, 64<<20)
@@ -59,22 +76,6 @@ func TestRealAPIServer(t *testing.T) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
-	}
-	// Two leases, of which one is renewed.
-	renew := func(name string) {
-		holder, now := "n1_0a", metav1.NowMicro()
-		leases := client.CoordinationV1().Leases("kube-system")
-		l, err := leases.Get(t.Context(), name, metav1.GetOptions{})
-		if err != nil {
-			l = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &now}}
-			_, err = leases.Create(t.Context(), l, metav1.CreateOptions{})
-		} else {
-			l.Spec.RenewTime = &now
-			_, err = leases.Update(t.Context(), l, metav1.UpdateOptions{})
-		}
-		if err != nil && t.Context().Err() == nil {
-			t.Logf("renew %s: %v", name, err)
-		}
 	}
 	var mu sync.Mutex
 	renewed := []string{tapio.ComponentScheduler, tapio.ComponentControllerManager}
@@ -84,7 +85,7 @@ func TestRealAPIServer(t *testing.T) {
 			names := renewed
 			mu.Unlock()
 			for _, n := range names {
-				renew(n)
+				renew(t, client, n)
 			}
 			time.Sleep(time.Second)
 		}
@@ -144,6 +145,36 @@ func TestRealAPIServer(t *testing.T) {
 	for _, ev := range w.since(mark) {
 		if ev.Type == tapio.SchedulerUnhealthy || ev.Type == tapio.ControllerUnhealthy {
 			t.Errorf("blamed for what nobody could see: %s: %s", ev.Type, ev.Message)
+		}
+	}
+}
+
+// TestRealNoWrites fills an etcd that only the API server can reach: that
+// nothing is written any more is seen by its leases.
+func TestRealNoWrites(t *testing.T) {
+	etcd := startEtcd(t, 1, 16<<20)
+	_, config := startAPIServer(t, etcd)
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for t.Context().Err() == nil {
+			renew(t, client, tapio.ComponentScheduler)
+			time.Sleep(time.Second)
+		}
+	}()
+	w := watch(t, Config{MonitorEtcd: true, MonitorAPIServer: true, MonitorScheduler: true}, fast, config)
+	w.await(t, 0, tapio.SchedulerHealthy, "")
+	time.Sleep(15 * time.Second) // the API server's own lease is renewed every ten seconds
+	mark := w.mark()
+	w.nothing(t, 0)
+	etcd.fill(t)
+	w.await(t, mark, tapio.EtcdUnhealthy, "NoWrites")
+	etcd.free(t)
+	for end := time.Now().Add(time.Minute); len(w.problems(tapio.ComponentEtcd)) > 0; time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("still: %v", w.problems(tapio.ComponentEtcd))
 		}
 	}
 }

@@ -69,7 +69,8 @@ type Collector struct {
 	api     *apiServer // nil: not watched
 	etcd    *etcd      // nil: not watched
 	out     chan<- tapio.Observation
-	pages   chan pageOf // metrics of the scheduler and the controller manager
+	metered []*metered                      // whose metrics are read
+	pages   chan func() []tapio.Observation // what to make of a page that was read
 
 	mu      sync.Mutex
 	missing []string
@@ -80,7 +81,7 @@ func New(o Options) (*Collector, error) {
 	if m := o.Config.Check(); len(m) > 0 {
 		return nil, fmt.Errorf("control plane: %s %s", m[0].Field, m[0].Text)
 	}
-	c := &Collector{config: o.Config, log: o.Log, metrics: newMetrics(), pages: make(chan pageOf)}
+	c := &Collector{config: o.Config, log: o.Log, metrics: newMetrics(), pages: make(chan func() []tapio.Observation)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -106,6 +107,15 @@ func New(o Options) (*Collector, error) {
 		var err error
 		if c.etcd, err = newEtcd(c); err != nil {
 			return nil, err
+		}
+		c.metered = append(c.metered, &metered{scrape: c.etcd.scrape})
+	}
+	if c.api != nil && c.config.MonitorAPIServer {
+		c.metered = append(c.metered, &metered{scrape: c.api.scrape})
+	}
+	if c.api != nil {
+		for _, p := range c.api.parts {
+			c.metered = append(c.metered, &metered{scrape: p.scrape})
 		}
 	}
 	return c, nil
@@ -162,8 +172,8 @@ func (c *Collector) Run(ctx context.Context, out chan<- tapio.Observation) error
 			c.poll(ctx)
 		case <-scrape:
 			c.scrape(ctx)
-		case p := <-c.pages:
-			c.send(ctx, p.part.take(p.page, p.err))
+		case take := <-c.pages:
+			c.send(ctx, take())
 		}
 	}
 }
@@ -196,23 +206,28 @@ func (c *Collector) poll(ctx context.Context) {
 	}
 }
 
+// metered is somebody whose metrics are read.
+type metered struct {
+	// scrape reads a page of metrics and returns what to make of it.
+	scrape func(context.Context) (take func() []tapio.Observation)
+	asking bool // the page before is still being read, or not yet taken
+}
+
+// scrape reads all metrics in the background, as who hangs answers late and is
+// asked meanwhile how it is.
 func (c *Collector) scrape(ctx context.Context) {
-	var out []tapio.Observation
-	if c.etcd != nil {
-		out = append(out, c.etcd.scrape(ctx)...)
-	}
-	if c.api != nil && c.config.MonitorAPIServer {
-		out = append(out, c.api.scrape(ctx)...)
-	}
-	if c.api != nil {
-		for _, p := range c.api.parts {
-			if !p.asking {
-				p.ask(ctx, c.pages)
-			}
+	for _, m := range c.metered {
+		if m.asking {
+			continue
 		}
-	}
-	if ctx.Err() == nil {
-		c.send(ctx, out)
+		m.asking = true
+		go func() {
+			take := m.scrape(ctx)
+			select {
+			case c.pages <- func() []tapio.Observation { m.asking = false; return take() }:
+			case <-ctx.Done():
+			}
+		}()
 	}
 }
 

@@ -3,7 +3,9 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -41,44 +43,64 @@ func (e *etcd) disks(members []*member) string {
 	return clip(strings.Join(out, "; "))
 }
 
-// scrape reads the metrics of all members that answer and compares them with
-// those before.
-func (e *etcd) scrape(ctx context.Context) []tapio.Observation {
-	now := now()
+// scrape reads the metrics of all members at once and returns what compares
+// them with those before.
+func (e *etcd) scrape(ctx context.Context) func() []tapio.Observation {
+	pages := make([]scrapedEtcd, len(e.members))
+	var read sync.WaitGroup
+	for i, m := range e.members {
+		read.Go(func() { pages[i] = m.scrape(ctx, e.http) })
+	}
+	read.Wait()
+	return func() []tapio.Observation { return e.take(now(), pages) }
+}
+
+// scrape reads the metrics of one member: its time is zero where that fails.
+func (m *member) scrape(ctx context.Context, client *http.Client) scrapedEtcd {
+	page, err := fetch(ctx, client, strings.TrimSuffix(m.endpoint, "/")+"/metrics")
+	if err != nil {
+		return scrapedEtcd{}
+	}
+	defer page.Close()
+	f, err := families(page, familyFsync, familyCommit, familySlowApply, familyProposals, familyCompacted)
+	if err != nil {
+		return scrapedEtcd{}
+	}
+	s := scrapedEtcd{
+		at: now(), fsync: histogram(f[familyFsync]), commit: histogram(f[familyCommit]),
+		slowApply: counters(f[familySlowApply], "", nil)[""], failed: counters(f[familyProposals], "", nil)[""],
+	}
+	for _, x := range f[familyCompacted].GetMetric() {
+		s.compacted = x.GetGauge().GetValue()
+	}
+	return s
+}
+
+// take compares the pages of all members with those before.
+func (e *etcd) take(now time.Time, pages []scrapedEtcd) []tapio.Observation {
 	var found []symptom
 	var facts []tapio.Observation
 	seen := false
-	for _, m := range e.members {
-		page, err := fetch(ctx, e.http, strings.TrimSuffix(m.endpoint, "/")+"/metrics")
-		if err != nil {
-			continue
-		}
-		f, err := families(page, familyFsync, familyCommit, familySlowApply, familyProposals, familyCompacted)
-		page.Close()
-		if err != nil {
+	for i, m := range e.members {
+		next := pages[i]
+		if next.at.IsZero() {
 			continue
 		}
 		seen = true
 		last := m.scraped
-		m.scraped = scrapedEtcd{
-			at: now, fsync: histogram(f[familyFsync]), commit: histogram(f[familyCommit]),
-			slowApply: counters(f[familySlowApply], "", nil)[""], failed: counters(f[familyProposals], "", nil)[""],
-		}
-		for _, x := range f[familyCompacted].GetMetric() {
-			m.scraped.compacted = x.GetGauge().GetValue()
-		}
-		if last.at.IsZero() || m.scraped.fsync.count < last.fsync.count {
+		m.scraped = next
+		if last.at.IsZero() || next.fsync.count < last.fsync.count {
 			continue // nothing to compare with, or it was started anew
 		}
-		m.scraped.disk = diskWords(last, m.scraped, time.Duration(e.c.config.EtcdLatencyThreshold))
+		m.scraped.disk = diskWords(last, next, time.Duration(e.c.config.EtcdLatencyThreshold))
 		if m.scraped.disk != "" {
 			found = append(found, symptom{
 				typ: tapio.EtcdHighLatency, severity: tapio.SeverityMedium, reason: slowDisk, object: e.name(m.id, m), message: m.scraped.disk, need: 2,
 			})
 		}
-		if c := m.scraped.compacted; c > last.compacted && len(facts) == 0 {
+		if next.compacted > last.compacted && len(facts) == 0 {
 			facts = append(facts, e.monitor.fact(now, symptom{
-				typ: tapio.EtcdCompaction, severity: tapio.SeverityInfo, reason: "Compacted", message: fmt.Sprintf("up to revision %.0f", c),
+				typ: tapio.EtcdCompaction, severity: tapio.SeverityInfo, reason: "Compacted", message: fmt.Sprintf("up to revision %.0f", next.compacted),
 			}))
 		}
 	}
@@ -87,6 +109,9 @@ func (e *etcd) scrape(ctx context.Context) []tapio.Observation {
 			e.c.lacks("/metrics of etcd: no endpoint serves them — slow disks and compactions are not seen")
 		}
 		return nil
+	}
+	if found == nil && !e.monitor.said {
+		return facts // its health says first how it is
 	}
 	out := e.monitor.check(now, found, func(s *symptom) bool { return s.reason == slowDisk })
 	return append(out, facts...)

@@ -15,6 +15,9 @@ const (
 	// an upgrade of three members makes.
 	unstableChanges = 4
 	unstableWindow  = 10 * time.Minute
+	// leaseSilence beyond a health interval is longer than a component that works
+	// leaves its lease alone: it renews it every 2 s.
+	leaseSilence = 5 * time.Second
 )
 
 // lease watches who leads a component and whether that one is alive.
@@ -27,6 +30,7 @@ type lease struct {
 	moved   time.Time   // when that was last seen to change
 	seen    time.Time   // when it was last read
 	changes []time.Time // of its holder, within the window, that nothing else explains
+	back    time.Time   // when it was renewed after a silence
 	excused time.Time   // until then a change is explained: leases could not be read
 }
 
@@ -88,6 +92,14 @@ func (l *lease) read(now time.Time, x *coordinationv1.Lease) {
 		l.holder = holder
 	}
 	if r := x.Spec.RenewTime; r != nil && !r.Time.Equal(l.renewed) {
+		if !l.renewed.IsZero() && l.silent(now) {
+			l.back = now
+		}
 		l.renewed, l.moved = r.Time, now
 	}
+}
+
+// silent reports whether nobody has renewed the lease for a while.
+func (l *lease) silent(now time.Time) bool {
+	return !l.moved.IsZero() && now.Sub(l.moved) > leaseSilence+time.Duration(l.c.config.HealthInterval)
 }

@@ -94,8 +94,8 @@ func (m *monitor) check(now time.Time, found []symptom, scope func(*symptom) boo
 			ended = true
 		}
 	}
-	if len(out) == 0 && !ended && m.said {
-		return nil
+	if len(out) == 0 && !ended && (m.said || len(m.streaks) > 0) {
+		return nil // nothing changed, or it cannot be called healthy yet
 	}
 	state := m.state()
 	first := !m.said

@@ -192,3 +192,21 @@ func TestWrites(t *testing.T) {
 		})
 	}
 }
+
+// TestMembersAlike has two members fail at once in the same words: these are two
+// facts.
+func TestMembersAlike(t *testing.T) {
+	m := newMonitor(tapio.ComponentEtcd, tapio.EtcdHealthy, 1)
+	down := func(object string) symptom {
+		return symptom{typ: tapio.EtcdUnhealthy, severity: tapio.SeverityMedium, reason: "MemberDown", object: object, message: "it does not answer: no answer in time"}
+	}
+	ids := map[string]bool{}
+	for _, o := range m.check(time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC), []symptom{down("etcd-1"), down("etcd-2")}, func(*symptom) bool { return true }) {
+		if o.Event != nil {
+			ids[o.Event.ID] = true
+		}
+	}
+	if len(ids) != 2 {
+		t.Errorf("two members share %d event IDs", len(ids))
+	}
+}

@@ -43,14 +43,6 @@ type part struct {
 	http     *http.Client
 	judge    func(last, next scrapedPart) (message string)
 	last     scrapedPart
-	asking   bool
-}
-
-// pageOf is what came of reading the metrics of a part.
-type pageOf struct {
-	part *part
-	page scrapedPart
-	err  error
 }
 
 // scrapedPart is what a page of metrics said.
@@ -94,23 +86,13 @@ func newParts(c *Collector, api *rest.Config, leases []*lease) ([]*part, error) 
 	return out, nil
 }
 
-// ask reads the metrics in the background, as one that hangs answers late: its
-// lease must be looked at meanwhile. It must not be called again until the page
-// was taken.
-func (p *part) ask(ctx context.Context, out chan<- pageOf) {
-	p.asking = true
-	go func() {
-		page, err := p.read(ctx)
-		select {
-		case out <- pageOf{p, page, err}:
-		case <-ctx.Done():
-		}
-	}()
+// scrape reads the metrics and returns what compares them with those before.
+func (p *part) scrape(ctx context.Context) func() []tapio.Observation {
+	next, err := p.read(ctx)
+	return func() []tapio.Observation { return p.take(next, err) }
 }
 
-// take compares the metrics with those before.
 func (p *part) take(next scrapedPart, err error) []tapio.Observation {
-	p.asking = false
 	if err != nil {
 		if p.last.at.IsZero() {
 			p.c.lacks(fmt.Sprintf("metrics of %s at %s: %s — it is judged by its lease and by what waits for it", p.lease.monitor.name, p.endpoint, clip(err.Error())))
@@ -119,8 +101,8 @@ func (p *part) take(next scrapedPart, err error) []tapio.Observation {
 	}
 	last := p.last
 	p.last = next
-	if last.at.IsZero() {
-		return nil
+	if last.at.IsZero() || p.lease.silent(next.at) || p.lease.back.After(last.at) {
+		return nil // what waited while nobody worked says nothing of how fast it works
 	}
 	var found []symptom
 	if m := p.judge(last, next); m != "" {

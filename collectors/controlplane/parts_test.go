@@ -68,9 +68,7 @@ func TestParts(t *testing.T) {
 	round := func(n, seconds int) {
 		count, sum = count+n, sum+seconds
 		for _, p := range c.api.parts {
-			p.ask(t.Context(), c.pages)
-			got := <-c.pages
-			for _, o := range got.part.take(got.page, got.err) {
+			for _, o := range p.scrape(t.Context())() {
 				if o.Event != nil {
 					told = append(told, fmt.Sprintf("%s %s: %s", o.Event.Type, o.Event.Reason, o.Event.Message))
 				}
@@ -95,6 +93,26 @@ func TestParts(t *testing.T) {
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q", told)
+	}
+
+	// The work of a component that was stopped waited meanwhile.
+	told = nil
+	silence := func(since time.Duration, back bool) {
+		for _, p := range c.api.parts {
+			p.lease.moved, p.lease.back = time.Now().Add(-since), time.Time{}
+			if back {
+				p.lease.moved, p.lease.back = time.Now(), time.Now()
+			}
+		}
+	}
+	silence(20*time.Second, false)
+	round(10, 300)
+	silence(0, true)
+	round(10, 300)
+	silence(0, false)
+	round(100, 1)
+	if told != nil {
+		t.Errorf("told of work that waited while nobody worked: %q", told)
 	}
 	if asked != "/metrics Bearer mine" {
 		t.Errorf("asked for %q", asked)

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -147,6 +148,48 @@ func (m *members) roles(t *testing.T) (leader, follower int) {
 	return 0, 0
 }
 
+// fill writes until the quota is reached: from then on etcd takes no writes.
+func (m *members) fill(t *testing.T) {
+	t.Helper()
+	client := m.client(t, m.endpoints...)
+	value := strings.Repeat("x", 200<<10)
+	for i := 0; ; i++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		_, err := client.Put(ctx, fmt.Sprintf("fill/%d", i), value)
+		cancel()
+		if err != nil {
+			t.Logf("full after %d writes: %v", i, err)
+			break
+		}
+		if i > 500 {
+			t.Fatal("never full")
+		}
+	}
+}
+
+// free deletes what fill wrote, gives back the space and disarms the alarm.
+func (m *members) free(t *testing.T) {
+	t.Helper()
+	client := m.client(t, m.endpoints...)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	gone, err := client.Delete(ctx, "fill/", clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Compact(ctx, gone.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range m.endpoints {
+		if _, err := client.Defragment(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // witness runs a collector and keeps what it says.
 type witness struct {
 	mu   sync.Mutex
@@ -208,6 +251,18 @@ func (w *witness) since(mark int) []*tapio.Event {
 		}
 	}
 	return out
+}
+
+// problems lists what stands against a component now.
+func (w *witness) problems(component string) []tapio.ComponentProblem {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range slices.Backward(w.seen) {
+		if o.State != nil && o.State.Entity.Name == component {
+			return o.State.Component.Problems
+		}
+	}
+	return nil
 }
 
 // await waits for an event since the mark.
@@ -305,38 +360,9 @@ func TestRealEtcd(t *testing.T) {
 	w.await(t, mark, tapio.EtcdHealthy, "")
 
 	mark = w.mark()
-	client := m.client(t, m.endpoints...)
-	value := strings.Repeat("x", 200<<10)
-	for i := 0; ; i++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		_, err := client.Put(ctx, fmt.Sprintf("fill/%d", i), value)
-		cancel()
-		if err != nil {
-			t.Logf("full after %d writes: %v", i, err)
-			break
-		}
-		if i > 500 {
-			t.Fatal("never full")
-		}
-	}
+	m.fill(t)
 	w.await(t, mark, tapio.EtcdStorageFull, "NoSpace")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	gone, err := client.Delete(ctx, "fill/", clientv3.WithPrefix())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Compact(ctx, gone.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range m.endpoints {
-		if _, err := client.Defragment(ctx, e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
-		t.Fatal(err)
-	}
+	m.free(t)
 	w.await(t, mark, tapio.EtcdCompaction, "Compacted")
 	w.await(t, mark, tapio.EtcdHealthy, "")
 }

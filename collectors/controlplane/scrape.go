@@ -110,22 +110,40 @@ const (
 	familyCalls    = "apiserver_admission_webhook_admission_duration_seconds"
 )
 
-// scrape reads the API server's metrics and compares them with those before.
-func (a *apiServer) scrape(ctx context.Context) []tapio.Observation {
+// scrape reads the API server's metrics and returns what compares them with
+// those before.
+func (a *apiServer) scrape(ctx context.Context) func() []tapio.Observation {
+	next, err := a.read(ctx)
+	return func() []tapio.Observation {
+		if err != nil {
+			if forbidden(err) {
+				a.c.lacks("/metrics of the API server: the credentials may not get it — who is refused by flow control, and which webhook fails or is slow, is not seen")
+			}
+			return nil // that it does not answer is told by the health checks
+		}
+		last := a.scraped
+		a.scraped = next
+		if last.at.IsZero() {
+			return nil
+		}
+		a.scraped.slowest = slowest(last, next, time.Duration(a.c.config.APIServerLatencyThreshold))
+		refused, failing := rates(last, next)
+		out := a.server.check(next.at, refused, func(s *symptom) bool { return s.reason == rejecting })
+		return append(out, a.hooks.check(next.at, failing, func(*symptom) bool { return true })...)
+	}
+}
+
+func (a *apiServer) read(ctx context.Context) (scrapedAPI, error) {
 	page, err := fetch(ctx, a.http, strings.TrimSuffix(a.base.String(), "/")+"/metrics")
 	if err != nil {
-		if forbidden(err) {
-			a.c.lacks("/metrics of the API server: the credentials may not get it — who is refused by flow control, and which webhook fails or is slow, is not seen")
-		}
-		return nil // that it does not answer is told by the health checks
+		return scrapedAPI{}, err
 	}
 	defer page.Close()
 	f, err := families(page, familyRejected, familyFailed, familyFailOpen, familyCalls)
 	if err != nil {
-		return nil // broken off: the next page tells
+		return scrapedAPI{}, err
 	}
-	now := now()
-	next := scrapedAPI{at: now, rejected: counters(f[familyRejected], "priority_level", nil), calls: map[string]total{}}
+	next := scrapedAPI{at: now(), rejected: counters(f[familyRejected], "priority_level", nil), calls: map[string]total{}}
 	next.failed = counters(f[familyFailed], "name", func(l map[string]string) bool { return l["error_type"] == "calling_webhook_error" })
 	for name, n := range counters(f[familyFailOpen], "name", nil) {
 		next.failed[name] += n
@@ -140,15 +158,7 @@ func (a *apiServer) scrape(ctx context.Context) []tapio.Observation {
 			}
 		}
 	}
-	last := a.scraped
-	a.scraped = next
-	if last.at.IsZero() {
-		return nil
-	}
-	a.scraped.slowest = slowest(last, next, time.Duration(a.c.config.APIServerLatencyThreshold))
-	refused, failing := rates(last, next)
-	out := a.server.check(now, refused, func(s *symptom) bool { return s.reason == rejecting })
-	return append(out, a.hooks.check(now, failing, func(*symptom) bool { return true })...)
+	return next, nil
 }
 
 // rates finds what happened too often between two pages: requests that were
