@@ -32,6 +32,7 @@ type record struct {
 	created, started, ended, hit bool // told
 	again                        bool // look once more after the end: the reason may come late
 	startedAt                    time.Time
+	hurt                         time.Time // a process of it was first seen to be killed for memory, while it ran
 	removed                      time.Time // zero while it is there
 }
 
@@ -123,7 +124,7 @@ func (r *record) due(state runtimev1.ContainerState) bool {
 	case runtimev1.ContainerState_CONTAINER_CREATED:
 		return !r.created
 	case runtimev1.ContainerState_CONTAINER_RUNNING:
-		return !r.started
+		return !r.started || !r.hurt.IsZero() && !r.hit
 	}
 	return !r.ended || r.again
 }
@@ -160,20 +161,30 @@ func (c *Collector) advance(r *record, s *runtimev1.ContainerStatus) {
 		c.ending(e, r, s)
 		c.tell(e)
 	}
-	if s.Reason == oomKilled && !r.hit {
-		r.hit = true
-		when := nanos(s.FinishedAt)
-		if !over {
-			when = utc(time.Now()) // the container went on: some child process was killed
-		}
-		e := c.statusEvent(tapio.CRIResourceLimitHit, tapio.SeverityMedium, r, s, when)
-		e.Reason = s.Reason
-		e.Attrs[tapio.AttrResource] = "memory"
-		if over {
-			c.ending(e, r, s)
-		}
-		c.tell(e)
+	if s.Reason != oomKilled || r.hit {
+		return
 	}
+	if !over && r.hurt.IsZero() {
+		r.hurt = utc(time.Now()) // its first process may be about to end of it: the next look tells
+		return
+	}
+	r.hit = true
+	when := r.hurt // the container went on: some child process was killed
+	if over {
+		when = nanos(s.FinishedAt)
+	}
+	e := c.statusEvent(tapio.CRIResourceLimitHit, tapio.SeverityMedium, r, s, when)
+	if over {
+		c.ending(e, r, s)
+	}
+	c.limitHit(e)
+}
+
+// limitHit tells that a process was killed at the memory limit.
+func (c *Collector) limitHit(e *tapio.Event) {
+	e.Reason = oomKilled
+	e.Attrs[tapio.AttrResource] = "memory"
+	c.tell(e)
 }
 
 // ending adds how a container ended.
@@ -201,6 +212,10 @@ func (c *Collector) remove(r *record, when time.Time) {
 	c.changed = true
 	if r.started {
 		c.unseenEnd(r, when)
+	}
+	if !r.hurt.IsZero() && !r.hit {
+		r.hit = true
+		c.limitHit(c.recordEvent(tapio.CRIResourceLimitHit, tapio.SeverityMedium, r, r.hurt))
 	}
 	c.tell(c.recordEvent(tapio.CRIContainerRemoved, tapio.SeverityInfo, r, when))
 }

@@ -52,8 +52,9 @@ const (
 	// tick is how often what waits is looked at, and what is lost counted.
 	tick = 250 * time.Millisecond
 	// patience is how long a container may stay unknown: the container runtime
-	// tells of a start within a second, or its next list does.
-	patience = 3 * time.Second
+	// tells of a start within a second, or, of one that is busy, the next list
+	// does (every 5 s where nothing else is configured).
+	patience = 8 * time.Second
 	// together is how long kills of one container are taken as one: with
 	// memory.oom.group all of its processes are killed at once.
 	together = 500 * time.Millisecond
