@@ -170,7 +170,8 @@ func (e *Event) Int(attr string) int {
 // SetID derives the event's ID from what makes the fact one fact: type,
 // entity, time to the microsecond, reason, message and count, and, for an exit,
 // a rollout or what a container runtime reports, the container ID, revision or
-// sandbox ID in place of the message. Seen and Listed don't count.
+// sandbox ID in place of the message; of the control plane also the member or
+// certificate. Seen and Listed don't count.
 func (e *Event) SetID() {
 	h := sha256.New()
 	switch e.Type {
@@ -185,6 +186,9 @@ func (e *Event) SetID() {
 		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s", e.Type, e.Entity, e.Attrs[AttrUID], e.Attrs[AttrRevision])
 	default:
 		fmt.Fprintf(h, "%s\x00%s\x00%d\x00%s\x00%s\x00%d\x00%s", e.Type, e.Entity, e.Time.UnixMicro(), e.Reason, e.Message, e.Count, e.Attrs[AttrUID])
+		if e.Source == SourceControlPlane { // two members may fail in the same words at once
+			fmt.Fprintf(h, "\x00%s", e.Attrs[AttrObject])
+		}
 	}
 	e.ID = ShortHash(h.Sum(nil))
 }
@@ -304,6 +308,11 @@ type WantKind string
 // WantLog asks for the last lines of a container's log. The answer is an event
 // of type [ContainerLog].
 const WantLog WantKind = "log"
+
+// LogUnread is the reason of a [ContainerLog] event that stands for a log that
+// could not be read: somebody who waits for it need not any more. An event without
+// reason and message stands for a log that is empty.
+const LogUnread = "Unread"
 
 // WantConfig asks for the values of a ConfigMap that a failing container takes
 // its settings from. The answer is its state, with [State.Config].

@@ -58,6 +58,15 @@ func TestWordsMeetSpecs(t *testing.T) {
 			env(tapio.EnvVar{Name: "PGPASSWORD", Value: "(hidden)"}), tapio.CauseAuthFailed, web, tapio.FactOrigin, "variable PGPASSWORD",
 		},
 		{
+			"password beside the address of a Service of that name", "pq: password authentication failed for user \"shop\"",
+			env(tapio.EnvVar{Name: "MYSQL_URL", Value: "http://mysql"}, tapio.EnvVar{Name: "DATABASE_URL", Value: "postgres://shop@mysql:5432/orders"}, tapio.EnvVar{Name: "PGPASSWORD", Value: "(hidden)"}),
+			tapio.CauseAuthFailed, web, tapio.FactOrigin, "variable PGPASSWORD",
+		},
+		{
+			"URL with the kind of peer", "Access denied for user 'app'@'10.0.0.3' (using password: YES)",
+			env(tapio.EnvVar{Name: "API_URL", Value: "http://api"}, tapio.EnvVar{Name: "DB_URL", Value: "mysql://(hidden)@mysql:3306/shop"}), tapio.CauseAuthFailed, web, tapio.FactOrigin, "variable DB_URL",
+		},
+		{
 			"all of a Secret", "WRONGPASS invalid username-password pair",
 			tapio.PodSpec{Containers: []tapio.ContainerSpec{{Name: "app", EnvFrom: []tapio.Entity{object(tapio.KindSecret, "web-env")}}}}, tapio.CauseAuthFailed, web, tapio.FactOrigin, "Secret web-env",
 		},

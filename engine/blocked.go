@@ -21,6 +21,10 @@ const (
 	verdictFor = 10 * time.Second
 )
 
+// maxGone bounds the pods that were preempted before anything else was known of
+// them.
+const maxGone = 1000
+
 // blocked is a pod to look at: since what was said of it, and when.
 type blocked struct {
 	at    time.Time
@@ -98,6 +102,7 @@ func (e *Engine) checkBlocked(now time.Time) []tapio.Story {
 	for _, pod := range due {
 		ev := e.blocked[pod].event
 		delete(e.blocked, pod)
+		out = append(out, e.succeeds(pod)...)
 		o, ok := e.obstacle(pod, ev)
 		if !ok {
 			continue
@@ -113,9 +118,13 @@ func (e *Engine) derive(what tapio.EventType, on tapio.Entity, from *tapio.Event
 		Time: from.Time, Seen: e.now, Source: from.Source, Type: what, Severity: tapio.SeverityMedium,
 		Entity: on, Reason: o.reason, Message: from.Message, Listed: from.Listed, Attrs: map[string]string{},
 	}
+	uid := ""
+	if on == from.Entity {
+		uid = from.Attrs[tapio.AttrUID]
+	}
 	for key, value := range map[string]string{
 		tapio.AttrKind: string(o.kind), tapio.AttrObject: o.object, tapio.AttrDetail: o.detail, tapio.AttrResource: o.resource,
-		tapio.AttrTaint: o.taint, tapio.AttrStanding: string(o.standing), tapio.AttrNode: from.Attrs[tapio.AttrNode], tapio.AttrUID: from.Attrs[tapio.AttrUID],
+		tapio.AttrTaint: o.taint, tapio.AttrStanding: string(o.standing), tapio.AttrNode: from.Attrs[tapio.AttrNode], tapio.AttrUID: uid,
 	} {
 		if value != "" {
 			ev.Attrs[key] = value

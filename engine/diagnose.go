@@ -263,7 +263,9 @@ func (e *Engine) outlasts(ev *tapio.Event, grace time.Duration) bool {
 // restarted reports whether a container of the pod failed twice or more: that
 // is no slow start.
 func restarted(pod *tapio.State) bool {
-	return slices.ContainsFunc(pod.Pod.Containers, func(c tapio.ContainerState) bool { return c.Restarts >= 2 })
+	return slices.ContainsFunc(pod.Pod.Containers, func(c tapio.ContainerState) bool {
+		return c.Restarts >= 2 || c.Restarts == 1 && c.Reason == "CrashLoopBackOff"
+	})
 }
 
 // evidenceIDs names the cited evidence of what the finding must see.

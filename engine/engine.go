@@ -14,6 +14,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -92,10 +93,11 @@ type Engine struct {
 	emptied  map[string]time.Time     // by node: when the last pod was deleted there
 	judged   map[tapio.Entity]judged  // verdicts on workloads' pods that were given lately
 	nodes    []placement.Node         // for the pods that are looked at now
-	// What was last said of pods without a node and of claims without a volume.
-	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
-	past                   map[tapio.Entity][]pastStory
-	gaps                   []tapio.Gap
+	// What was last said of pods without a node, of claims without a volume, and
+	// of pods that were preempted and are gone.
+	unscheduled, claimSaid, gone map[tapio.Entity]*tapio.Event
+	past                         map[tapio.Entity][]pastStory
+	gaps                         []tapio.Gap
 	// unchecked holds what is to be compared with what it names, and when;
 	// standing what contradicts what, by the entity that was compared.
 	unchecked map[tapio.Entity]time.Time
@@ -185,6 +187,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		judged:    map[tapio.Entity]judged{},
 
 		unscheduled: map[tapio.Entity]*tapio.Event{},
+		gone:        map[tapio.Entity]*tapio.Event{},
 		unstarted:   map[tapio.Entity]time.Time{},
 		pulls:       map[tapio.Entity]*pull{},
 		claimSaid:   map[tapio.Entity]*tapio.Event{},
@@ -299,6 +302,7 @@ func (e *Engine) tidy(now time.Time) {
 	e.tidied = now
 	e.tidyStanding()
 	e.tidyPulls()
+	maps.DeleteFunc(e.gone, func(_ tapio.Entity, ev *tapio.Event) bool { return now.Sub(ev.Seen) > eventMemory })
 	e.witnessed.tidy(now)
 	e.graph.Forget(now)
 	e.matcher.Forget(now)

@@ -31,14 +31,15 @@ func (e *Engine) isOld(ev *tapio.Event) bool {
 }
 
 // weight is how many failures one exit stands for. A pod that is not started
-// again fails with its first; a listing shows the last exit only, and the
-// number of restarts tells of the others.
+// again fails with its first, and that of a Job may be deleted before its second
+// is seen; whether a Job's tries matter the Job itself says. A listing shows the
+// last exit only, and the number of restarts tells of the others.
 func (e *Engine) weight(ev *tapio.Event) int {
 	if ev.Type != tapio.ContainerExit {
 		return 1
 	}
 	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil {
-		if s.Pod.RestartPolicy == "Never" {
+		if s.Pod.RestartPolicy == "Never" || s.Owner.Kind == tapio.KindJob {
 			return 2
 		}
 		// The kubelet begins to back off when a container fails the second time.

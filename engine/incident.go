@@ -51,8 +51,10 @@ type incident struct {
 	announced tapio.Scope // what the thread was last told of the scope
 	wanted    int         // pods wanted when most were down
 	lastError string
-	heard     bool // a log of its containers was read
-	fresh     bool // changed since the last revision
+	wondered  time.Time // when the first log was asked for
+	answered  bool      // one of the logs asked for was read, or can't be
+	heard     bool      // a log of its containers was read
+	fresh     bool      // changed since the last revision
 	backlog   bool
 
 	outage *outage // of the API server, where it is about one

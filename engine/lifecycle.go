@@ -76,7 +76,7 @@ func (e *Engine) suspect(inc *incident, at time.Time) ([]tapio.Story, bool) {
 	if e.stuckJob(inc) {
 		hold = max(hold, jobPatience)
 	}
-	if at.Sub(inc.found) < hold || at.Before(inc.patience) {
+	if at.Sub(inc.found) < hold || at.Before(inc.patience) || inc.unheard(at) {
 		return nil, true
 	}
 	if e.diagnose(inc); e.moot(inc) {

@@ -129,7 +129,8 @@ func credentialOf(all []setting, x applog.Error, svc tapio.Entity) string {
 		if s.from.Kind == tapio.KindSecret {
 			r += 3
 		}
-		if x.System != "" && applog.Names(name, x.System) || svc.Name != "" && strings.Contains(strings.ToLower(name), svc.Name) {
+		leads, elsewhere := leadsTo(s.value, x.System)
+		if leads || x.System != "" && applog.Names(name, x.System) || !elsewhere && svc.Name != "" && strings.Contains(strings.ToLower(name), svc.Name) {
 			r += 6
 		} else if other := otherSystem(name, x.System); other {
 			continue // the credential of somebody else
@@ -139,6 +140,16 @@ func credentialOf(all []setting, x applog.Error, svc tapio.Entity) string {
 		}
 	}
 	return best
+}
+
+// leadsTo reports whether a setting's value has an address of that kind of
+// peer, or only URLs of others.
+func leadsTo(value, system string) (leads, elsewhere bool) {
+	if system == "" || value == "" {
+		return false, false
+	}
+	leads = slices.ContainsFunc(applog.Addresses(value), func(a applog.Address) bool { return a.System == system })
+	return leads, !leads && strings.Contains(value, "://")
 }
 
 // otherSystem reports whether a name names a kind of peer, and another one.

@@ -405,6 +405,7 @@ func podState(at time.Time, o options) *tapio.PodState {
 		Scheduled: o["node"] != "", Considered: o.get("considered", "true") == "true", Scheduler: o["scheduler"], Terminating: o["terminating"] == "true", RestartPolicy: o.get("restart", "Always"), TemplateHash: o["hash"],
 	}
 	name, st, _ := strings.Cut(o.get("container", "app:running"), ":")
-	p.Containers = []tapio.ContainerState{{Name: name, State: st, Since: at, Ready: p.Ready, Restarts: o.int("restarts", 0), Image: o["image"]}}
+	st, reason, _ := strings.Cut(st, ":")
+	p.Containers = []tapio.ContainerState{{Name: name, State: st, Reason: reason, Since: at, Ready: p.Ready, Restarts: o.int("restarts", 0), Image: o["image"]}}
 	return p
 }

@@ -261,6 +261,7 @@ func (e *Engine) concerned(inc *incident) []tapio.Entity {
 	set := map[tapio.Entity]bool{inc.subject: true}
 	if inc.chosen != nil {
 		set[inc.chosen.CauseEntity.Object()] = true
+		set[e.graph.Workload(inc.chosen.CauseEntity)] = true
 	}
 	for entity := range inc.affected {
 		set[entity] = true
@@ -296,8 +297,14 @@ func (e *Engine) follow(ev *tapio.Event) []tapio.Story {
 		}
 		switch ev.Type {
 		case tapio.ContainerLog:
+			inc.answered = true
+			if ev.Reason == tapio.LogUnread {
+				break
+			}
 			inc.heard = true
-			e.learn(inc, ev)
+			if ev.Message != "" {
+				e.learn(inc, ev)
+			}
 		case tapio.EndpointsRemoved:
 			e.record(inc, ev, tapio.RoleEffect)
 		case tapio.WorkloadAvailable, tapio.EndpointsAdded, tapio.NodeReady, tapio.NodeKubeletUp, tapio.NodeRuntimeUp, tapio.NodeAgentBack, tapio.NodePressureEnded, tapio.NodeProblemEnded, tapio.APIServiceAvailable, tapio.JobComplete, tapio.ImagePulled, tapio.CRIImagePulled,

@@ -45,6 +45,10 @@ func (e *Engine) couldTrigger(inc *incident, ev *tapio.Event) bool {
 	if ev.Time.After(inc.onset.Add(triggerSlack)) || ev.Time.Before(inc.onset.Add(-deploymentWindow)) {
 		return false
 	}
+	if inc.chosen != nil && inc.chosen.Template.Cause == tapio.CausePreempted {
+		// What changed of the pods that had to go did not send them away.
+		return ev.Entity != inc.subject && ev.Entity == e.graph.Workload(inc.chosen.CauseEntity) && (ev.Type == tapio.WorkloadRollout || ev.Type == tapio.WorkloadScaled)
+	}
 	switch ev.Type {
 	case tapio.WorkloadRollout:
 		return inc.subject.Kind != tapio.KindNode && e.madeFailing(inc, ev) && !(ev.Reason == "Created" && e.workedSince(inc, ev))

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/yairfalse/tapio"
 )
 
@@ -8,6 +10,10 @@ import (
 // reads go through the API server, and what three pods of a workload say the
 // fourth says too.
 const maxAsked = 6
+
+// wordsPatience is how long a story waits for the first log asked for. Where the
+// collector can read none it says so, and nothing is waited for.
+const wordsPatience = 15 * time.Second
 
 // askForLogs wants the last lines of the containers that an event shows to be
 // in trouble: of the run that ended, or of the one that runs and doesn't serve.
@@ -33,6 +39,18 @@ func (e *Engine) askForLogs(inc *incident, ev *tapio.Event) {
 			}
 		}
 	}
+}
+
+// unheard reports whether the incident is held back because what its containers
+// say of themselves is still being read: where all that is known is that they
+// fail, those words often make it part of another story, and a thread that was
+// begun can only point there.
+func (inc *incident) unheard(at time.Time) bool {
+	if inc.answered || inc.wondered.IsZero() || at.Sub(inc.wondered) >= wordsPatience {
+		return false
+	}
+	t := inc.chosen.Template
+	return t.IsSymptom() || t.Welcomes(tapio.AppError)
 }
 
 // askForPod wants the log of the containers of a pod that run and aren't ready.
@@ -62,6 +80,9 @@ func (e *Engine) askForLog(inc *incident, id string, want tapio.Want) {
 		return
 	}
 	inc.asked[id] = true
+	if inc.wondered.IsZero() {
+		inc.wondered = e.now
+	}
 	e.wants = append(e.wants, want)
 	e.askForConfig(inc, want.Entity)
 }

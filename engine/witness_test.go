@@ -76,6 +76,35 @@ func TestWitness(t *testing.T) {
 	}
 }
 
+// TestKillerOfOneEnd has the kernel see one of two ends: who sent that signal is
+// evidence all the same.
+func TestKillerOfOneEnd(t *testing.T) {
+	e := libraryEngine(t)
+	begin := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	pod := tapio.Entity{Kind: tapio.KindPod, Namespace: "shop", Name: "web", Container: "app"}
+	e.Observe(&tapio.Observation{Time: begin, State: &tapio.State{Entity: pod.Object(), Pod: &tapio.PodState{Phase: "Running", Node: "n1", RestartPolicy: "Always"}}})
+	says := func(after time.Duration, source tapio.Source, typ tapio.EventType, attrs map[string]string) {
+		at := begin.Add(after)
+		attrs[tapio.AttrExitCode] = "137"
+		ev := &tapio.Event{Time: at, Seen: at, Source: source, Type: typ, Severity: tapio.SeverityHigh, Entity: pod, Reason: "Error", Attrs: attrs}
+		ev.SetID()
+		e.Observe(&tapio.Observation{Time: at, Event: ev})
+	}
+	says(10*time.Second, tapio.SourceKubernetes, tapio.ContainerExit, map[string]string{tapio.AttrContainerID: "containerd://aa"})
+	says(20*time.Second, tapio.SourceEBPF, tapio.ProcessExit, map[string]string{
+		tapio.AttrContainerID: "bb", tapio.AttrMain: "true", tapio.AttrSignal: "9", tapio.AttrSender: tapio.SenderNode, tapio.AttrSenderCommand: "pkill", tapio.AttrSenderPID: "7",
+	})
+	says(20*time.Second, tapio.SourceKubernetes, tapio.ContainerExit, map[string]string{tapio.AttrContainerID: "containerd://bb"})
+	stories := e.Flush(begin.Add(40 * time.Second))
+	if len(stories) != 1 || stories[0].Cause != tapio.CauseKilledExternally {
+		t.Fatalf("told %+v, want one story of a container that is killed", stories)
+	}
+	cites := func(x tapio.Evidence) bool { return x.Type == tapio.KilledBy }
+	if !slices.ContainsFunc(stories[0].Evidence, cites) {
+		t.Errorf("who sent the signal is not cited: %+v", stories[0].Evidence)
+	}
+}
+
 // TestWitnessAlone has a runtime speak alone: that makes no story.
 func TestWitnessAlone(t *testing.T) {
 	e := libraryEngine(t)

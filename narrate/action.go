@@ -22,7 +22,8 @@ func (t *teller) nextAction() tapio.Action {
 	s, v := t.story, t.view
 	switch s.Status {
 	case tapio.StatusResolved:
-		if lastChange(s) == nil {
+		come := func(e tapio.StoryEvent) bool { return e.Type == tapio.ImagePulled || e.Type == tapio.CRIImagePulled }
+		if lastChange(s) == nil && !(s.Cause == tapio.CausePullSlow && slices.ContainsFunc(s.Timeline, come)) {
 			return tapio.Action{Text: "Nothing to do now. Nothing visible fixed it, so it may come back"}
 		}
 		return tapio.Action{Text: "Nothing to do now"}

@@ -81,6 +81,10 @@ func TestNextAction(t *testing.T) {
 			s.Trigger = &tapio.Trigger{Type: tapio.ServiceChanged, Entity: service, Changes: []tapio.Change{{Field: "ports[80].targetPort", From: "1", To: "2"}}}
 		}, raise},
 		{"resolved", func(s *tapio.Story) { s.Status = tapio.StatusResolved }, tapio.Action{Text: "Nothing to do now. Nothing visible fixed it, so it may come back"}},
+		{"resolved, the image came", func(s *tapio.Story) {
+			s.Status, s.Cause = tapio.StatusResolved, tapio.CausePullSlow
+			s.Timeline = append(s.Timeline, tapio.StoryEvent{Type: tapio.ImagePulled, Timestamp: s.Timestamp})
+		}, tapio.Action{Text: "Nothing to do now"}},
 		{"absorbed", func(s *tapio.Story) { s.Status, s.AbsorbedInto = tapio.StatusAbsorbed, "abc" }, tapio.Action{Text: "Follow story abc, which explains this one"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package applog
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,17 +188,34 @@ var (
 // searchedForLevel is how much of a line's beginning holds its level.
 const searchedForLevel = 160
 
+// levelWords are the words of levels, each with what a line that holds one has
+// in lower case: to look for that is cheap. klog begins lines with a letter.
+var levelWords = []struct {
+	level level
+	words *regexp.Regexp
+	klog  byte
+	marks []string
+}{
+	{fatal, fatalWord, 'F', []string{"fatal", "panic", "crit", "emerg", "alert", "[f]"}},
+	{failure, errorWord, 'E', []string{"err", "fail", "severe", "[e]"}},
+	{warning, warnWord, 'W', []string{"warn", "[w]"}},
+	{info, infoWord, 'I', []string{"info", "notice", "note", "log", "[i]"}},
+	{debug, debugWord, 0, []string{"debug", "trace", "fine", "verbose", "dbug", "trce", "[d]", "[t]"}},
+}
+
 func levelOf(line string) level {
 	if len(line) > searchedForLevel {
 		line = line[:searchedForLevel]
 	}
+	lower := strings.ToLower(line)
 	best, at := unsaid, len(line)+1
-	for _, w := range []struct {
-		re *regexp.Regexp
-		l  level
-	}{{fatalWord, fatal}, {errorWord, failure}, {warnWord, warning}, {infoWord, info}, {debugWord, debug}} {
-		if m := w.re.FindStringIndex(line); m != nil && m[0] < at {
-			best, at = w.l, m[0]
+	for _, w := range levelWords {
+		marked := func(mark string) bool { return strings.Contains(lower, mark) }
+		if !slices.ContainsFunc(w.marks, marked) && (line == "" || line[0] != w.klog) {
+			continue
+		}
+		if m := w.words.FindStringIndex(line); m != nil && m[0] < at {
+			best, at = w.level, m[0]
 		}
 	}
 	return best

@@ -22,7 +22,7 @@ func system(name, port, words, image string) System {
 // Systems are the kinds of peers that are known, in the order in which a
 // record is searched for them.
 var Systems = []System{
-	system("PostgreSQL", "5432", `(?i)postgres|psycopg|\bpgx?\b|npgsql|pg_hba|libpq|password authentication failed for user|remaining connection slots|too many clients already|SQLSTATE 28P01`, `postgres\w*|postgis|cloudnative-pg|spilo|timescaledb`),
+	system("PostgreSQL", "5432", `(?i)postgres|psycopg|\bpgx?\b|npgsql|pg_hba|libpq|\bPG(?:PASSWORD|PASSFILE|USER|HOST|DATABASE)\b|password authentication failed for user|remaining connection slots|too many clients already|SQLSTATE 28P01`, `postgres\w*|postgis|cloudnative-pg|spilo|timescaledb`),
 	system("MySQL", "3306", `(?i)mysql|mariadb|Access denied for user|Communications link failure`, `mysql\w*|mariadb|percona\w*`),
 	system("MongoDB", "27017", `(?i)mongo`, `mongo\w*`),
 	system("Redis", "6379", `(?i)redis|lettuce|jedis|WRONGPASS|NOAUTH|READONLY You can't write`, `redis\w*|valkey|keydb|dragonfly`),

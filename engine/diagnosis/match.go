@@ -385,6 +385,12 @@ func (t *Template) Requires(typ tapio.EventType) (min int, ok bool) {
 	return 0, false
 }
 
+// Welcomes reports whether events of the type are no condition of the template,
+// but part of what it tells.
+func (t *Template) Welcomes(typ tapio.EventType) bool {
+	return slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.Optional && slices.Contains(p.types, typ) })
+}
+
 // oneLine bounds a message to what a sentence can hold.
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")

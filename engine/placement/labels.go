@@ -38,6 +38,16 @@ func matchesTerms(terms []tapio.NodeTerm, node *tapio.State) bool {
 	})
 }
 
+// meantFor reports whether the pod could be meant for the node: each pod of a
+// DaemonSet names the one that it is for.
+func meantFor(p *tapio.Placement, node string) bool {
+	return len(p.NodeTerms) == 0 || slices.ContainsFunc(p.NodeTerms, func(t tapio.NodeTerm) bool {
+		return !slices.ContainsFunc(t.Fields, func(r tapio.Requirement) bool {
+			return !satisfies(&r, map[string]string{"metadata.name": node})
+		})
+	})
+}
+
 // usableOn reports whether a volume can be used on the node.
 func usableOn(v *tapio.VolumeState, node *tapio.State) bool {
 	if v == nil {

@@ -27,7 +27,7 @@ var phrases = []struct {
 	{PodAffinity, regexp.MustCompile(`(\d+) node\(s\) didn't (?:match|satisfy) (?:existing pods |pod |pods )?(?:anti-)?affinity`)},
 	{Spread, regexp.MustCompile(`(\d+) node\(s\) didn't (?:match|satisfy) pod topology spread`)},
 	{HostPort, regexp.MustCompile(`(\d+) node\(s\) didn't have free ports`)},
-	{VolumeZone, regexp.MustCompile(`(\d+) node\(s\) (?:had volume node affinity conflict|had no available volume zone)`)},
+	{VolumeZone, regexp.MustCompile(`(\d+) node\(s\) (?:had volume node affinity conflict|didn't match PersistentVolume's node affinity|had no available volume zone)`)},
 	{NoVolume, regexp.MustCompile(`(\d+) node\(s\) (?:didn't find available persistent volumes to bind|did not have enough free storage)`)},
 	{Unbound, regexp.MustCompile(`()(?:unbound (?:immediate )?PersistentVolumeClaims)`)},
 	{ClaimLost, regexp.MustCompile(`()persistentvolumeclaim "([^"]+)" bound to non-existent persistentvolume`)},

@@ -122,13 +122,14 @@ type failure struct {
 	never   bool // not even an empty node of this size would do
 }
 
-// replay runs the filters on every node. Control-plane nodes that keep pods
-// away are never the answer, unless there are no others.
+// replay runs the filters on every node that the pod could be meant for.
+// Control-plane nodes that keep pods away are never the answer, unless there are
+// no others.
 func (j *judge) replay() {
 	j.meet()
 	var reserved []*candidate
 	for _, n := range j.nodes {
-		if n.State.Node == nil {
+		if n.State.Node == nil || !meantFor(j.pod.Pod.Placement, n.State.Entity.Name) {
 			continue
 		}
 		c := &candidate{Node: n, fails: j.filter(n)}

@@ -48,6 +48,12 @@ func wants(k, v string) func(*tapio.PodState) {
 	return func(p *tapio.PodState) { p.Placement.NodeSelector = map[string]string{k: v} }
 }
 
+func isFor(node string) func(*tapio.PodState) {
+	return func(p *tapio.PodState) {
+		p.Placement.NodeTerms = []tapio.NodeTerm{{Fields: []tapio.Requirement{{Key: "metadata.name", Operator: "In", Values: []string{node}}}}}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	master := func() Node {
 		return node("master", labelled("node-role.kubernetes.io/control-plane", ""), tainted("node-role.kubernetes.io/control-plane:NoSchedule"))
@@ -82,6 +88,11 @@ func TestJudge(t *testing.T) {
 		{"finished pods take no room", pod(cpu("3")), "", []Node{with(node("n1", cordoned), &tapio.State{Pod: &tapio.PodState{Phase: "Succeeded", Requests: tapio.Resources{CPU: "4"}}})}, Cordoned, "n1", ""},
 		{"no nodes known", pod(), "0/3 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 node(s) didn't have free ports for the requested pod ports.", nil, HostPort, "", ""},
 		{"old words", pod(), "0/1 nodes are available: 1 node(s) had taint {a: b}, that the pod didn't tolerate.", nil, Taint, "", ""},
+		{"a DaemonSet's pod on its own node", pod(cpu("3"), isFor("n1")), "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+			[]Node{with(node("n1"), pod(cpu("2"))), with(node("n2"), pod(cpu("3")))}, CPU, "n1", "node n1, which has most left, has 2"},
+		{"a DaemonSet's pod that asks for what its node lacks", pod(wants("disk", "ssd"), isFor("n1")), "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+			[]Node{node("n1"), node("n2", labelled("disk", "ssd"))}, NodeAffinity, "n1", "no node has the label disk"},
+		{"a volume elsewhere", pod(), "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity.", nil, VolumeZone, "", ""},
 		{"lost claim", pod(), `0/5 nodes are available: persistentvolumeclaim "data" bound to non-existent persistentvolume "pv-1". not found`, []Node{node("n1")}, ClaimLost, "", ""},
 		{"claim", pod(), `0/1 nodes are available: persistentvolumeclaim "data" not found. preemption: 0/1 nodes are available: 1 Insufficient cpu`, []Node{node("n1")}, ClaimMissing, "", ""},
 	}
