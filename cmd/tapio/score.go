@@ -43,7 +43,9 @@ right. Cases are found at any depth below the folders. A case is a folder with
   expect.yaml    what is right: cause (a code) and entity {kind, namespace, name},
                  or healthy: true; if you like, alternatives (other causes) and
                  entity_alternatives (other objects) that are right too, affected
-                 (a list of objects), label, evidence
+                 (a list of objects), label, evidence, also (a list of {cause,
+                 entity}: other incidents at the same time, whose right stories
+                 are set aside)
   dump/          what "tapio tell" reads, or
   *.jsonl[.gz]   one recording, which "tapio replay" reads
 

@@ -41,11 +41,18 @@ type Expectation struct {
 	Alternatives       []tapio.Cause  `json:"alternatives,omitempty"`        // other causes that count as right
 	EntityAlternatives []tapio.Entity `json:"entity_alternatives,omitempty"` // other objects that count as right
 	Affected           []tapio.Entity `json:"affected,omitempty"`            // what is hurt, where that is known
+	Also               []Incident     `json:"also,omitempty"`                // what else is wrong at the same time, each of which has a story of its own
 	Healthy            bool           `json:"healthy,omitempty"`             // nothing is wrong: any story is false
 
 	Label       string `json:"label,omitempty"`        // the source's own name for the kind of fault
 	FaultObject string `json:"fault_object,omitempty"` // the source's own name for the object at fault
 	Evidence    string `json:"evidence,omitempty"`     // where the decisive evidence is: k8s, spec, logs, metrics, …
+}
+
+// Incident is one cause and the object at fault.
+type Incident struct {
+	Cause  tapio.Cause  `json:"cause"`
+	Entity tapio.Entity `json:"entity"`
 }
 
 // Validate reports an expectation that no answer could be held against.
@@ -59,6 +66,11 @@ func (x *Expectation) Validate() error {
 		return errors.New("cause is missing; say healthy: true where nothing is wrong")
 	case x.Entity.Kind == "" || x.Entity.Name == "":
 		return errors.New("entity wants at least kind and name")
+	}
+	for _, i := range x.Also {
+		if i.Cause == "" || i.Entity.Kind == "" || i.Entity.Name == "" {
+			return errors.New("what is wrong also wants a cause, and an entity with kind and name")
+		}
 	}
 	return nil
 }

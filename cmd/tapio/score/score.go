@@ -14,6 +14,9 @@
 // of the alternatives. When the object is right, [Objects] says. Both are right
 // where one answer has the right cause and the right object.
 //
+// Where something else is wrong at the same time, a story that is right about
+// that is set aside: only the others are answers.
+//
 // On a healthy case every story is false, and the case is right where there is
 // none. Elsewhere a story is extra where neither its entity nor its subject nor
 // anything that it affects is the object at fault or is known to be affected.
@@ -78,6 +81,11 @@ type Hit struct {
 // Judge holds one case's stories against what is right.
 func Judge(r Result) Verdict {
 	x := r.Case.Expect
+	r.Stories = slices.DeleteFunc(slices.Clone(r.Stories), func(s tapio.Story) bool {
+		return slices.ContainsFunc(x.Also, func(i cases.Incident) bool {
+			return s.Cause == i.Cause && r.Objects.same(s.CauseEntity, i.Entity)
+		})
+	})
 	v := Verdict{
 		Case: r.Case.Name, Label: x.Label, Evidence: x.Evidence, Healthy: x.Healthy, Cause: x.Cause, Entity: x.Entity,
 		Told: answers(r.Stories), Stories: len(r.Stories), Millis: float64(r.Took.Microseconds()) / 1000,

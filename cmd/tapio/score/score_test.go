@@ -159,3 +159,28 @@ func TestTally(t *testing.T) {
 		t.Error("no cases are no failure")
 	}
 }
+
+// TestAlso sets a right story about another incident aside, and no wrong one.
+func TestAlso(t *testing.T) {
+	web, db := entity(tapio.KindDeployment, "web"), entity(tapio.KindDeployment, "db")
+	story := func(cause tapio.Cause, e tapio.Entity) tapio.Story {
+		return tapio.Story{Cause: cause, CauseEntity: e, Subject: e}
+	}
+	expect := cases.Expectation{
+		Cause: tapio.CauseOOMLimit, Entity: web, Also: []cases.Incident{{Cause: tapio.CauseReadinessFailed, Entity: db}},
+	}
+	for _, tt := range []struct {
+		first tapio.Story
+		right bool
+		extra int
+	}{
+		{story(tapio.CauseReadinessFailed, db), true, 0},
+		{story(tapio.CauseOOMLimit, db), false, 1},
+		{story(tapio.CauseReadinessFailed, web), false, 0},
+	} {
+		v := Judge(Result{Case: cases.Case{Expect: expect}, Stories: []tapio.Story{tt.first, story(tapio.CauseOOMLimit, web)}, Objects: shop()})
+		if v.First.Both != tt.right || v.Extra != tt.extra {
+			t.Errorf("after %s of %s: first right %t, %d extra", tt.first.Cause, tt.first.CauseEntity.Name, v.First.Both, v.Extra)
+		}
+	}
+}
