@@ -95,7 +95,7 @@ func (p *place) run(t *testing.T, script string) string {
 	defer cancel()
 	text, err := p.script(ctx, p.dir, p.env, script)
 	if err != nil {
-		t.Fatalf("in namespace %s: %v\n%s\n--- printed:\n%s", p.name, err, strings.TrimSpace(script), text)
+		fatalf(t, "in namespace %s: %v\n%s\n--- printed:\n%s", p.name, err, strings.TrimSpace(script), text)
 	}
 	return text
 }
@@ -130,7 +130,7 @@ kubectl wait namespace -l tapio-e2e --for delete --timeout 60s`)
 		t.Log(text)
 	}
 	if err != nil {
-		t.Fatalf("wait for the end of earlier namespaces: %v\n%s", err, text)
+		fatalf(t, "wait for the end of earlier namespaces: %v\n%s", err, text)
 	}
 }
 
@@ -144,11 +144,11 @@ func eventually(t *testing.T, limit time.Duration, what string, done func() (boo
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within %s; %s", what, limit, state)
+			fatalf(t, "%s: not within %s; %s", what, limit, state)
 		}
 		select {
 		case <-t.Context().Done():
-			t.Fatalf("%s: the test ends; %s", what, state)
+			fatalf(t, "%s: the test ends; %s", what, state)
 		case <-time.After(250 * time.Millisecond):
 		}
 	}

@@ -168,7 +168,7 @@ func TestChart(t *testing.T) {
 		if mend := s.files["mend"] + s.files["repair"]; s.Node != "" || s.Access {
 			t.Cleanup(func() { // others need what was broken
 				if text, err := b.script(context.Background(), p.dir, p.env, mend); err != nil {
-					t.Errorf("%v\n%s", err, text)
+					errorf(t, "%v\n%s", err, text)
 				}
 			})
 		}
@@ -254,14 +254,14 @@ func TestChart(t *testing.T) {
 	})
 	for _, s := range i.stories(t) {
 		if strings.HasPrefix(s.Subject.Namespace, "e2e-tapio") {
-			t.Errorf("a story about tapio itself: %s", s.Title)
+			errorf(t, "a story about tapio itself: %s", s.Title)
 		}
 	}
 	t.Logf("%s", i.run(t, `kubectl get --raw "/api/v1/namespaces/$NS/services/tapio:8080/proxy/metrics" | grep -E '^tapio_relay_(delay|observations|repeated|refused)'
 kubectl logs statefulset/tapio --tail 40
 for pod in $(kubectl get pods -l app.kubernetes.io/component=agent -o name); do kubectl logs "$pod" --tail 12 || true; done
 for node in node-1 node-3; do
-  cluster exec "$node" sh -c 'for p in $(pidof tapio-agent); do grep -E "VmRSS|VmHWM" /proc/$p/status; cut -d" " -f14,15 /proc/$p/stat; done' || true
+  cluster exec "$node" sh -c 'for p in $(pidof tapio-agent); do grep -E "VmRSS|VmHWM" /proc/$p/status; read -r up idle < /proc/uptime; set -- $(cat /proc/$p/stat); up=${up%.*}; echo "CPU: $(( (${14} + ${15}) * 10 )) ms in $(( up - ${22} / 100 )) s"; done' || true
 done`))
 
 	t.Run("without", func(t *testing.T) {

@@ -53,11 +53,11 @@ func TestChurn(t *testing.T) {
 	// What was held back until now would be told after its hold time.
 	time.Sleep(quiet)
 	for _, s := range live.stories() {
-		t.Errorf("told of a healthy cluster: %s: %s of %s (%s)", s.Title, s.Cause, s.CauseEntity, s.Status)
+		errorf(t, "told of a healthy cluster: %s: %s of %s (%s)", s.Title, s.Cause, s.CauseEntity, s.Status)
 	}
 	for _, channel := range []string{name, "incidents"} {
 		if roots := w.Messages(channel); len(roots) > 0 {
-			t.Errorf("messages in #%s:\n%s", channel, texts(roots))
+			errorf(t, "messages in #%s:\n%s", channel, texts(roots))
 		}
 	}
 	t.Logf("%d rounds in %s", rounds, b.churn)

@@ -18,7 +18,7 @@ func TestCollector(t *testing.T) {
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+b.kubeconfig)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		fatalf(t, "%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
 }

@@ -28,6 +28,7 @@ type fault struct {
 	breaks string
 	app    string // what an application asks for meanwhile; it may fail
 	mend   string
+	ended  string // parts that have ended meanwhile, and are started anew
 	cause  tapio.Cause
 	entity string // name of the component, or LEADER, FOLLOWER
 	kind   tapio.Kind
@@ -40,16 +41,22 @@ type fault struct {
 	causes bool       // TestCauses plays it too
 }
 
-// revive starts anew what ends by itself when the API server or etcd is away: a
-// scheduler or controller manager that can't renew its lease. Whether it has
-// ended can't be told: the sandbox keeps the process's number.
-const revive = `
+// lost are the parts that end by themselves when the API server or etcd is away:
+// they can't renew their leases.
+const lost = tapio.ComponentControllerManager + " " + tapio.ComponentScheduler
+
+// revive starts parts anew, and no other: one whose leader changes often is told
+// as unstable. Whether they have ended can't be told: the sandbox keeps a
+// process's number.
+func revive(parts string) string {
+	return `
 until kubectl get --raw /readyz >/dev/null 2>&1; do sleep 0.3; done
-for part in kube-controller-manager kube-scheduler; do
+for part in ` + parts + `; do
   cluster service control-plane signal KILL $part
   cluster service control-plane start $part
 done
 `
+}
 
 // rolling restarts the members of etcd one after the other with another quota.
 func rolling(quota int) string {
@@ -76,8 +83,8 @@ var faults = []fault{
 	{
 		name: "etcd-quorum", cause: tapio.CauseEtcdNoLeader, entity: tapio.ComponentEtcd, blip: "0.5",
 		breaks: "for m in $LEADER $FOLLOWER; do cluster service control-plane signal KILL $m; done",
-		mend:   "for m in $LEADER $FOLLOWER; do cluster service control-plane start $m; done" + revive,
-		app:    release,
+		mend:   "for m in $LEADER $FOLLOWER; do cluster service control-plane start $m; done", ended: lost,
+		app: release,
 	},
 	{
 		name: "etcd-slow", cause: tapio.CauseEtcdSlow, entity: "FOLLOWER",
@@ -97,7 +104,7 @@ for n in 1 2 3 4; do kubectl create configmap full-$RANDOM --from-file=big || tr
 	{
 		name: "apiserver", cause: tapio.CauseAPIServerDown, entity: tapio.ComponentAPIServer, blip: "1",
 		breaks: "cluster service control-plane signal KILL kube-apiserver",
-		mend:   "cluster service control-plane start kube-apiserver" + revive,
+		mend:   "cluster service control-plane start kube-apiserver", ended: lost,
 		app:    "sleep 12; for node in node-1 node-2; do cluster exec $node pkill -KILL -f 'sleep 86400' || true; done; false",
 		thread: []string{"without the API server", "container"},
 	},
@@ -128,13 +135,13 @@ sleep 1; kubectl create token busy >token`,
 	{
 		name: "scheduler", cause: tapio.CauseSchedulerDown, entity: tapio.ComponentScheduler, waits: true, blip: "6",
 		breaks: "cluster service control-plane signal STOP kube-scheduler",
-		mend:   "cluster service control-plane signal CONT kube-scheduler; sleep 2" + revive,
-		app:    release,
+		mend:   "cluster service control-plane signal CONT kube-scheduler; sleep 2", ended: tapio.ComponentScheduler,
+		app: release,
 	},
 	{
 		name: "controller-manager", cause: tapio.CauseControllerManagerDown, entity: tapio.ComponentControllerManager, waits: true, blip: "6",
 		breaks: "cluster service control-plane signal STOP kube-controller-manager",
-		mend:   "cluster service control-plane signal CONT kube-controller-manager; sleep 2" + revive,
+		mend:   "cluster service control-plane signal CONT kube-controller-manager; sleep 2", ended: tapio.ComponentControllerManager,
 		// The autoscaler stays as it is, too.
 		app: `kubectl set env deploy web RELEASE=2
 kubectl apply -f - <<END
@@ -194,7 +201,7 @@ func TestControlPlane(t *testing.T) {
 		t.Skip("not asked for: -faults")
 	}
 	if len(b.etcd) < 3 {
-		t.Fatalf("etcd has %d members; it needs a test cluster of its own, with three", len(b.etcd))
+		fatalf(t, "etcd has %d members; it needs a test cluster of its own, with three", len(b.etcd))
 	}
 	b.cleared(t)
 	var channels []string
@@ -325,9 +332,12 @@ func (b *bed) playFault(t *testing.T, f *fault, p *place, w *workspace, live *in
 		}
 		mended = true
 		p.run(t, f.mend)
+		if f.ended != "" {
+			p.run(t, revive(f.ended))
+		}
 		if f.disarm {
 			b.disarm(t)
-			p.run(t, revive)
+			p.run(t, revive(lost))
 		}
 	}
 	defer mend() // the next fault needs a cluster
@@ -363,7 +373,7 @@ func (b *bed) playFault(t *testing.T, f *fault, p *place, w *workspace, live *in
 	})
 	t.Logf("told %.0f s after it began: %s (%s, %s)", time.Since(began).Seconds(), story.Title, story.Severity, story.Standing)
 	if entity.Kind == tapio.KindComponent && (story.WorkloadType != tapio.WorkloadControlPlane || story.BusinessService != tapio.ServiceKubernetesCluster || !story.CriticalPath) {
-		t.Errorf("story of %s for %q, critical path %t", story.WorkloadType, story.BusinessService, story.CriticalPath)
+		errorf(t, "story of %s for %q, critical path %t", story.WorkloadType, story.BusinessService, story.CriticalPath)
 	}
 	web := tapio.Entity{Kind: tapio.KindDeployment, Namespace: p.name, Name: "web"}
 	if hurt && f.waits {
@@ -395,13 +405,13 @@ func (b *bed) playFault(t *testing.T, f *fault, p *place, w *workspace, live *in
 	if hurt {
 		for _, want := range f.thread {
 			if !strings.Contains(thread, want) {
-				t.Errorf("the thread doesn't say %q:\n%s", want, thread)
+				errorf(t, "the thread doesn't say %q:\n%s", want, thread)
 			}
 		}
 	}
 	for _, s := range fresh(live, before) {
 		if s.ID != story.ID && s.Status != tapio.StatusAbsorbed {
-			t.Errorf("told as well:%s", lines([]tapio.Story{s}))
+			errorf(t, "told as well:%s", lines([]tapio.Story{s}))
 		}
 	}
 }
@@ -411,10 +421,10 @@ func (b *bed) playBlip(t *testing.T, f *fault, p *place, live *instance) {
 	b.roles(t, p)
 	before := live.stories()
 	// Who lived through it needs no revival, which would be no blip.
-	p.run(t, f.breaks+"\nsleep "+f.blip+"\n"+strings.TrimSuffix(f.mend, revive))
+	p.run(t, f.breaks+"\nsleep "+f.blip+"\n"+f.mend)
 	time.Sleep(quiet + 10*time.Second)
 	if told := fresh(live, before); len(told) > 0 {
-		t.Errorf("told of a blip:%s", lines(told))
+		errorf(t, "told of a blip:%s", lines(told))
 	}
 }
 

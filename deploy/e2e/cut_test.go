@@ -116,7 +116,11 @@ func (c *cut) shared(e tapio.Entity) bool {
 }
 
 // quiet reports whether what happens to an entity is the business of another
-// case: of one that breaks its node.
+// case, of one that breaks its node or the control plane, or of the machine that
+// plays them all.
 func (c *cut) quiet(e tapio.Entity) bool {
+	if e.Kind == tapio.KindComponent {
+		return !c.expect.Healthy && c.expect.Entity.Kind != tapio.KindComponent
+	}
 	return e.Kind == tapio.KindNode && !c.everyNode && c.broken[e.Name] && e.Name != c.node
 }

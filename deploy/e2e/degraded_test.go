@@ -90,13 +90,13 @@ kubectl config set-context --current --user narrow`)
 	live.startReady()
 	for _, lacking := range []string{"nodes", "pods/log", "events"} {
 		if log := live.printed(); !strings.Contains(log, lacking) {
-			t.Errorf("its log doesn't say that it may not read %s:\n%s", lacking, log)
+			errorf(t, "its log doesn't say that it may not read %s:\n%s", lacking, log)
 		}
 	}
 	b.crashLoop(t, name, "FATAL: no database", nil)
 	_, story := awaitRoot(t, w, live, name)
 	if story.Cause != tapio.CauseAppError {
-		t.Errorf("told cause %s, want %s", story.Cause, tapio.CauseAppError)
+		errorf(t, "told cause %s, want %s", story.Cause, tapio.CauseAppError)
 	}
 }
 
@@ -111,14 +111,14 @@ cp "$KUBECONFIG" %[1]s
 export KUBECONFIG=%[1]s
 kubectl config set-cluster "$(kubectl config view -o jsonpath='{.contexts[0].context.cluster}')" --server https://%[2]s`, config, address))
 	if err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		fatalf(t, "%v\n%s", err, text)
 	}
 	live := b.newInstance(t, w, runOptions{name: "unreachable", kubeconfig: config})
 	live.start()
 	select {
 	case <-live.exited:
 	case <-time.After(30 * time.Second):
-		t.Fatalf("still running; %s", live.printed())
+		fatalf(t, "still running; %s", live.printed())
 	}
 	wantError(t, live.cmd.ProcessState.ExitCode(), live.printed(), address)
 
@@ -135,7 +135,7 @@ kubectl config set-cluster "$(kubectl config view -o jsonpath='{.contexts[0].con
 func wantError(t *testing.T, code int, printed, names string) {
 	t.Helper()
 	if code != 1 || !strings.Contains(printed, names) || strings.Contains(printed, "goroutine ") {
-		t.Errorf("exit code %d, want 1 and an error that names %q:\n%s", code, names, printed)
+		errorf(t, "exit code %d, want 1 and an error that names %q:\n%s", code, names, printed)
 	}
 }
 
@@ -161,13 +161,13 @@ func (b *bed) wrongToken(t *testing.T) {
 		return kept != "", live.printed()
 	})
 	if roots := w.Messages(name); len(roots) > 0 {
-		t.Errorf("told with a wrong token:\n%s", texts(roots))
+		errorf(t, "told with a wrong token:\n%s", texts(roots))
 	}
 	live.stop()
 	live.env = append(live.env, "SLACK_BOT_TOKEN="+w.BotToken())
 	live.startReady()
 	if _, story := awaitRoot(t, w, live, name); story.ID != kept {
-		t.Errorf("told story %s, want %s", story.ID, kept)
+		errorf(t, "told story %s, want %s", story.ID, kept)
 	}
 }
 
@@ -178,7 +178,7 @@ func (b *bed) halfDump(t *testing.T) {
 kubectl get pods,nodes,events,deployments,replicasets -A -o json >whole.json
 head -c "$(($(stat -c %s whole.json) / 2))" whole.json >half.json`)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, text)
+		fatalf(t, "%v\n%s", err, text)
 	}
 	for _, dump := range []string{"half.json", "whole.json"} {
 		cmd := exec.CommandContext(t.Context(), b.tapio, "tell", dump)
@@ -194,7 +194,7 @@ head -c "$(($(stat -c %s whole.json) / 2))" whole.json >half.json`)
 		}
 		damaged := strings.Contains(string(out), dump+" is damaged")
 		if code != well && code != 2 || damaged != (dump == "half.json") || strings.Contains(string(out), "goroutine ") {
-			t.Errorf("tell %s: exit code %d:\n%s", dump, code, out)
+			errorf(t, "tell %s: exit code %d:\n%s", dump, code, out)
 		}
 	}
 }
@@ -227,15 +227,15 @@ func (b *bed) hostileText(t *testing.T) {
 		sent = strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(sent)
 		for _, bad := range []string{"<!channel", "<@U012AB3CD", "<!subteam", "<https://evil.test", "hunter2", "javascript:", "\u202e", "\u200b"} {
 			if strings.Contains(sent, bad) {
-				t.Errorf("a message holds %q:\n%s", bad, sent)
+				errorf(t, "a message holds %q:\n%s", bad, sent)
 			}
 		}
 	}
 	if pings := w.Pings(); len(pings) > 0 {
-		t.Errorf("somebody was pinged: %+v", pings)
+		errorf(t, "somebody was pinged: %+v", pings)
 	}
 	if story.Cause != tapio.CauseAppError {
-		t.Errorf("told cause %s, want %s", story.Cause, tapio.CauseAppError)
+		errorf(t, "told cause %s, want %s", story.Cause, tapio.CauseAppError)
 	}
 }
 

@@ -22,7 +22,7 @@ func (b *bed) everyFactOnce(t *testing.T, live *instance, story *tapio.Story, re
 	}
 	status, body := live.get("/api/v1/stories/" + story.ID + "/revisions")
 	if err := json.Unmarshal([]byte(body), &answer); status != http.StatusOK || err != nil {
-		t.Fatalf("revisions of %s: %d %.300s, %v", story.ID, status, body, err)
+		fatalf(t, "revisions of %s: %d %.300s, %v", story.ID, status, body, err)
 	}
 	var said strings.Builder
 	for _, r := range replies {
@@ -31,7 +31,7 @@ func (b *bed) everyFactOnce(t *testing.T, live *instance, story *tapio.Story, re
 	want := map[string]int{}
 	for n, r := range answer.Revisions {
 		if r.Story.Revision != n+1 {
-			t.Errorf("revision %d of the story is numbered %d", n+1, r.Story.Revision)
+			errorf(t, "revision %d of the story is numbered %d", n+1, r.Story.Revision)
 		}
 		for _, news := range r.Story.News {
 			if n > 0 && news.Text != "" && news.Kind != tapio.NewsOpened && news.Kind != tapio.NewsAbsorbed {
@@ -40,11 +40,11 @@ func (b *bed) everyFactOnce(t *testing.T, live *instance, story *tapio.Story, re
 		}
 	}
 	if len(want) == 0 {
-		t.Errorf("the journal has %d revisions and no news", len(answer.Revisions))
+		errorf(t, "the journal has %d revisions and no news", len(answer.Revisions))
 	}
 	for text, times := range want {
 		if got := strings.Count(said.String(), text); got != times {
-			t.Errorf("the thread says %d times, the journal %d times: %s", got, times, text)
+			errorf(t, "the thread says %d times, the journal %d times: %s", got, times, text)
 		}
 	}
 	t.Logf("%d revisions, %d facts", len(answer.Revisions), len(want))
@@ -58,7 +58,7 @@ func words(t *testing.T, blocks json.RawMessage) string {
 	}
 	var v any
 	if err := json.Unmarshal(blocks, &v); err != nil {
-		t.Fatalf("blocks of a message: %v", err)
+		fatalf(t, "blocks of a message: %v", err)
 	}
 	var out strings.Builder
 	var walk func(any)

@@ -86,21 +86,21 @@ func TestKill(t *testing.T) {
 	})
 	time.Sleep(3 * time.Second) // for what would be too much
 	if roots := w.Messages(name); len(roots) != 1 {
-		t.Errorf("%d root messages, want one:\n%s", len(roots), texts(roots))
+		errorf(t, "%d root messages, want one:\n%s", len(roots), texts(roots))
 	} else if root = roots[0]; !strings.Contains(strings.ToLower(root.Text), "resolved") {
-		t.Errorf("the root message is not that of the story's end: %s", root.Text)
+		errorf(t, "the root message is not that of the story's end: %s", root.Text)
 	}
 	replies := w.Replies(name, root.TS)
 	seen := map[string]int{}
 	for _, r := range replies {
 		seen[r.Text]++
 		if seen[r.Text] == 2 {
-			t.Errorf("said twice: %s", r.Text)
+			errorf(t, "said twice: %s", r.Text)
 		}
 	}
 	b.everyFactOnce(t, live, &story, replies)
 	if unknown := w.UnknownMethods(); len(unknown) > 0 {
-		t.Errorf("Slack has no such methods: %v", unknown)
+		errorf(t, "Slack has no such methods: %v", unknown)
 	}
 	t.Logf("%d kills; the thread:\n%s", b.kills, texts(replies))
 }

@@ -28,7 +28,7 @@ type options struct {
 	keep       bool
 	atOnce     int
 	corpus     string
-	variant    string // of the corpus that is recorded; empty for all
+	variant    string // those of the corpus that are recorded, separated by commas; empty for all
 	faults     bool
 }
 
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	flag.StringVar(&o.cluster, "cluster", "e2e", "name of our own cluster; another name, with another -out, lets two runs go on at once")
 	flag.BoolVar(&o.keep, "keep", false, "leave the test cluster up, and use the one that was left up")
 	flag.IntVar(&o.atOnce, "at-once", 16, "how many scenarios are played at once")
-	flag.StringVar(&o.variant, "variant", "", "the one variant that TestCorpus records; without it, all, and the healthy cases")
+	flag.StringVar(&o.variant, "variant", "", "the variants that TestCorpus records, separated by commas; without it, all, and the healthy cases")
 	flag.StringVar(&o.corpus, "corpus", "", "folder that TestCorpus writes labelled cases to; without it, it does nothing")
 	flag.BoolVar(&o.faults, "faults", false, "bring up three members of etcd, and play the faults of the control plane in TestControlPlane")
 	flag.Parse()
@@ -97,6 +97,7 @@ func runAll(m *testing.M, o options) int {
 		return 1
 	}
 	shared = b
+	defer sayFailures()
 	return m.Run()
 }
 

@@ -28,20 +28,20 @@ func (b *bed) replayEqualsLive(t *testing.T, live *instance) {
 	recording := strings.TrimSuffix(live.log, ".log") + ".jsonl"
 	first, second := b.replay(t, live, recording), b.replay(t, live, recording)
 	if !bytes.Equal(first, second) {
-		t.Errorf("two replays of %s differ:\n%s", recording, cmp.Diff(string(first), string(second)))
+		errorf(t, "two replays of %s differ:\n%s", recording, cmp.Diff(string(first), string(second)))
 	}
 	if err := os.WriteFile(filepath.Join(b.out, "replay.json"), first, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var got []tapio.Story
 	if err := json.Unmarshal(first, &got); err != nil {
-		t.Fatalf("replay -o json: %v\n%.500s", err, first)
+		fatalf(t, "replay -o json: %v\n%.500s", err, first)
 	}
 	for _, stories := range [][]tapio.Story{want, got} {
 		slices.SortFunc(stories, func(a, b tapio.Story) int { return strings.Compare(a.ID, b.ID) })
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the replay tells other stories than the live run (-live +replay):\n%s", diff)
+		errorf(t, "the replay tells other stories than the live run (-live +replay):\n%s", diff)
 	}
 	t.Logf("%d stories, told alike by the live run and two replays", len(want))
 }
@@ -54,7 +54,7 @@ func (b *bed) replay(t *testing.T, live *instance, recording string) []byte {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("tapio replay: %v\n%s", err, stderr.String())
+		fatalf(t, "tapio replay: %v\n%s", err, stderr.String())
 	}
 	return out
 }

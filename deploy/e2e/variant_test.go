@@ -32,6 +32,7 @@ type variant struct {
 type noise struct {
 	apply string // manifest
 	after string // script that runs right after the break
+	also  string // the Deployment that is not ready from then on, or ""
 }
 
 // The noises. A failure beside the one that is looked for begins after it. Old
@@ -43,6 +44,7 @@ var (
 `,
 		after: `sleep 3
 kubectl exec "$(kubectl get pods -l app=reports -o name | head -1)" -- rm /tmp/ready`,
+		also: "reports",
 	}
 	rollingOne = noise{
 		apply: neighbour("ledger", "replicas: 1", `[sh, -c, "[ -e /scratch/tried ] || { touch /scratch/tried; echo ERROR: not yet; exit 1; }; sleep 6; touch /tmp/ready; sleep 86400"]`) + `        readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 2}
