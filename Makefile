@@ -100,8 +100,8 @@ e2e: $(cluster) $(if $(cluster),helm) ## break and mend real workloads in the te
 	$(if $(cluster),$(e2e) -run TestControlPlane -faults -short)
 
 .PHONY: corpus
-corpus: testbed ## record the labelled cases of deploy/corpus anew; forty minutes
-	$(e2e) -run TestCorpus -timeout 90m -corpus $(CURDIR)/deploy/corpus
+corpus: testbed ## record the labelled cases of deploy/corpus anew, six at once; some two hours
+	$(e2e) -run TestCorpus -timeout 240m -at-once 6 -corpus $(CURDIR)/deploy/corpus
 
 .PHONY: churn
 churn: $(cluster) ## ten minutes of healthy churn in the test cluster: nothing may be told
