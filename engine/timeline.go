@@ -40,7 +40,7 @@ func (e *Engine) record(inc *incident, ev *tapio.Event, role tapio.Role) {
 		}
 		t.Count += count - 1
 		t.Last = maxTime(maxTime(t.Last, t.Timestamp), ev.Time)
-		if ev.Time.Before(t.Timestamp) {
+		if ev.Time.Before(t.Timestamp.Truncate(coarseness(ev))) {
 			t.Timestamp = ev.Time
 		}
 		if ev.Type == tapio.WorkloadAvailable {
@@ -103,6 +103,16 @@ func (e *Engine) line(inc *incident, ev *tapio.Event) *tapio.StoryEvent {
 		}
 	}
 	return nil
+}
+
+// coarseness is what the time of an event may be cut to: the kubelet tells the
+// end of a container to the second. That which a runtime told more finely is
+// not taken back for another end in the same second.
+func coarseness(ev *tapio.Event) time.Duration {
+	if ev.Type == tapio.ContainerExit {
+		return time.Second
+	}
+	return 1
 }
 
 // shape is the part of a Kubernetes Event's message that names no pod and no

@@ -126,8 +126,8 @@ func (e *Engine) corroborate(inc *incident, x exit, said *tapio.Event) {
 			if t.Timestamp.Equal(x.event.Time) {
 				t.Timestamp = said.Time
 			}
-			if t.Last.Equal(x.event.Time) {
-				t.Last = said.Time
+			if t.Last.Truncate(coarseness(x.event)).Equal(x.event.Time) {
+				t.Last = maxTime(t.Last, said.Time)
 			}
 		}
 		break

@@ -138,3 +138,37 @@ func libraryEngine(t *testing.T) *Engine {
 	}
 	return e
 }
+
+// TestEndsOfOneSecond has a container end twice within the second to which the
+// kubelet tells time, and the runtime seen the first end only: the line keeps
+// its time.
+func TestEndsOfOneSecond(t *testing.T) {
+	e := libraryEngine(t)
+	begin := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	pod := tapio.Entity{Kind: tapio.KindPod, Namespace: "shop", Name: "web", Container: "app"}
+	e.Observe(&tapio.Observation{Time: begin, State: &tapio.State{Entity: pod.Object(), Pod: &tapio.PodState{Phase: "Running", Node: "n1", RestartPolicy: "Always"}}})
+	says := func(at, seen time.Duration, source tapio.Source, typ tapio.EventType, id string) {
+		ev := &tapio.Event{
+			Time: begin.Add(at), Seen: begin.Add(seen), Source: source, Type: typ, Severity: tapio.SeverityHigh, Entity: pod, Reason: "Error",
+			Attrs: map[string]string{tapio.AttrExitCode: "1", tapio.AttrContainerID: "containerd://" + id},
+		}
+		ev.SetID()
+		e.Observe(&tapio.Observation{Time: ev.Seen, Event: ev})
+	}
+	const ms = time.Millisecond
+	says(10*time.Second, 11*time.Second, tapio.SourceKubernetes, tapio.ContainerExit, "aa")
+	says(10123*ms, 11100*ms, tapio.SourceCRI, tapio.CRIContainerFailed, "aa")
+	says(10*time.Second, 12*time.Second, tapio.SourceKubernetes, tapio.ContainerExit, "bb")
+	says(20*time.Second, 21*time.Second, tapio.SourceKubernetes, tapio.ContainerExit, "cc")
+	for _, s := range e.Flush(begin.Add(40 * time.Second)) {
+		i := slices.IndexFunc(s.Timeline, func(l tapio.StoryEvent) bool { return l.Type == tapio.ContainerExit })
+		if i < 0 || s.Timeline[i].Count != 3 {
+			t.Fatalf("timeline: %+v; want a line for three exits", s.Timeline)
+		}
+		if at := s.Timeline[i].Timestamp; !at.Equal(begin.Add(10123 * ms)) {
+			t.Errorf("the first end was at %s; want the runtime's time", at)
+		}
+		return
+	}
+	t.Fatal("no story")
+}

@@ -96,25 +96,51 @@ func (i *installed) stories(t *testing.T) []tapio.Story {
 	return answer.Stories
 }
 
-// awaitStory waits for a story that is fine.
-func (i *installed) awaitStory(t *testing.T, limit time.Duration, what string, fine func(*tapio.Story) bool) tapio.Story {
+// awaitStory waits for a story that is the one meant, and fine. Where none
+// comes, it says what the one meant lacks, and of the others their titles.
+func (i *installed) awaitStory(t *testing.T, limit time.Duration, what string, meant, fine func(*tapio.Story) bool) tapio.Story {
 	t.Helper()
 	var found tapio.Story
 	eventually(t, limit, what, func() (bool, string) {
-		var seen []string
+		var it, others []string
 		for _, s := range i.stories(t) {
+			title := fmt.Sprintf("%s %s of %s: %s", s.Status, s.Cause, s.CauseEntity, s.Title)
+			if !meant(&s) {
+				others = append(others, title)
+				continue
+			}
 			if fine(&s) {
 				found = s
 				return true, ""
 			}
-			seen = append(seen, fmt.Sprintf("%s %s of %s: %s", s.Status, s.Cause, s.CauseEntity, s.Title))
+			it = append(it, title)
 			for _, l := range s.Timeline {
-				seen = append(seen, fmt.Sprintf("  %s %v %s", l.Timestamp.Format("15:04:05.000"), l.Witnesses, l.Description))
+				it = append(it, fmt.Sprintf("  %s %v %s", l.Timestamp.Format("15:04:05.000"), l.Witnesses, l.Description))
+			}
+			for _, x := range s.Evidence {
+				it = append(it, fmt.Sprintf("  evidence %s %s of %s: %.60s", x.Source, x.Type, x.Time.Format("15:04:05.000"), x.Text))
 			}
 		}
-		return false, "told so far:\n" + strings.Join(seen, "\n")
+		return false, fmt.Sprintf("told of it:\n%s\nand of others:\n%s", strings.Join(it, "\n"), strings.Join(others, "\n"))
 	})
 	return found
+}
+
+// sayAgents says, of a test that failed, on which nodes the pods of its place
+// were and what the agents there logged.
+func (i *installed) sayAgents(t *testing.T, p *place) {
+	text, err := i.script(context.Background(), i.dir, append(slices.Clone(i.env), "PLACE="+p.name), `
+kubectl get pods -n "$PLACE" -o wide --no-headers
+for node in $(kubectl get pods -n "$PLACE" -o jsonpath='{.items[*].spec.nodeName}' | tr ' ' '\n' | sort -u); do
+  agent=$(kubectl get pods -l app.kubernetes.io/component=agent --field-selector spec.nodeName="$node" -o name)
+  kubectl get "$agent" --no-headers
+  kubectl logs "$agent" --tail 8
+done`)
+	if err != nil {
+		text = fmt.Sprintf("%v\n%s", err, text)
+	}
+	noteFailure(t, "its pods and their agents:\n%s", text)
+	t.Logf("its pods and their agents:\n%s", text)
 }
 
 // seenBy reports whether evidence of the type, by the source, stands in the
@@ -172,9 +198,14 @@ func TestChart(t *testing.T) {
 				}
 			})
 		}
+		defer func() {
+			if t.Failed() {
+				i.sayAgents(t, p)
+			}
+		}()
 		p.run(t, s.files["fault"]+s.files["break"])
 		want := s.want(p.name, node)
-		story := i.awaitStory(t, 4*time.Minute, fmt.Sprintf("%s, %s", want, what), func(s *tapio.Story) bool { return want.is(s) && fine(s) })
+		story := i.awaitStory(t, 4*time.Minute, fmt.Sprintf("%s, %s", want, what), want.is, fine)
 		keep(t, s.name, story)
 		return story
 	}
@@ -232,8 +263,8 @@ func TestChart(t *testing.T) {
 			i.run(t, "cluster service "+node+" signal KILL kubelet")
 			defer i.run(t, "cluster service "+node+" start kubelet")
 			keep(t, "kubelet", i.awaitStory(t, 150*time.Second, "a kubelet that is down on a node that lives", func(s *tapio.Story) bool {
-				return s.Cause == tapio.CauseNodeKubeletDown && s.Subject.Name == node && seenBy(s, tapio.SourceAgent, tapio.NodeKubeletDown)
-			}))
+				return s.Cause == tapio.CauseNodeKubeletDown && s.Subject.Name == node
+			}, saw(tapio.SourceAgent, tapio.NodeKubeletDown)))
 		})
 		t.Run("runtime", func(t *testing.T) { // it and power need the same node
 			broken(t, readScenario(t, "testdata/causes/node.runtime_down.txtar"), "", anything)

@@ -17,7 +17,7 @@ var failures struct {
 }
 
 // shown is how many bytes of each failure are said again, of its start and its end.
-const shown = 1200
+const shown = 1800
 
 // errorf is t.Errorf for what is said again at the end.
 func errorf(t *testing.T, format string, args ...any) {
