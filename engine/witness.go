@@ -115,11 +115,14 @@ func (e *Engine) corroborate(inc *incident, x exit, said *tapio.Event) {
 		if t.Type != tapio.ContainerExit || reason != x.event.Reason || e.group(t.Entity) != x.group {
 			continue
 		}
+		// What is said of an end that is cited is cited too, however late it
+		// comes, and of any end what a source says first.
+		if inc.cited[x.event.ID] {
+			inc.cite(said)
+		}
 		if !slices.Contains(t.Witnesses, said.Source) {
 			t.Witnesses = append(slices.Clone(t.Witnesses), said.Source)
 			slices.Sort(t.Witnesses)
-		}
-		if t.Count <= citedRepeats {
 			inc.cite(said)
 		}
 		if d := said.Time.Sub(x.event.Time).Abs(); d < sameEnd && said.Type != tapio.CRIResourceLimitHit {

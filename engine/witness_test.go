@@ -172,3 +172,40 @@ func TestEndsOfOneSecond(t *testing.T) {
 	}
 	t.Fatal("no story")
 }
+
+// TestLateWords has the runtime speak of the first of five ends, and the kernel
+// of the last, after the kubelet has told them all: both are evidence.
+func TestLateWords(t *testing.T) {
+	e := libraryEngine(t)
+	begin := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	pod := tapio.Entity{Kind: tapio.KindPod, Namespace: "shop", Name: "web", Container: "app"}
+	e.Observe(&tapio.Observation{Time: begin, State: &tapio.State{Entity: pod.Object(), Pod: &tapio.PodState{Phase: "Running", Node: "n1", RestartPolicy: "Always"}}})
+	seen := begin
+	says := func(at time.Duration, source tapio.Source, typ tapio.EventType, id string) {
+		seen = seen.Add(10 * time.Second)
+		ev := &tapio.Event{
+			Time: begin.Add(at), Seen: seen, Source: source, Type: typ, Severity: tapio.SeverityHigh, Entity: pod, Reason: "Error",
+			Attrs: map[string]string{tapio.AttrExitCode: "1", tapio.AttrContainerID: "containerd://" + id, tapio.AttrMain: "true"},
+		}
+		ev.SetID()
+		e.Observe(&tapio.Observation{Time: ev.Seen, Event: ev})
+	}
+	for i, id := range []string{"aa", "bb", "cc", "dd", "ee"} {
+		says(time.Duration(10*(i+1))*time.Second, tapio.SourceKubernetes, tapio.ContainerExit, id)
+	}
+	const ms = time.Millisecond
+	says(10123*ms, tapio.SourceCRI, tapio.CRIContainerFailed, "aa")
+	says(50456*ms, tapio.SourceCRI, tapio.CRIContainerFailed, "ee")
+	says(50450*ms, tapio.SourceEBPF, tapio.ProcessExit, "ee")
+	for _, s := range e.Flush(seen.Add(time.Second)) {
+		cited := map[string]bool{}
+		for _, x := range s.Evidence {
+			cited[string(x.Source)+" "+x.Time.Sub(begin).String()] = true
+		}
+		if !cited["cri 10.123s"] || !cited["ebpf 50.45s"] || cited["cri 50.456s"] {
+			t.Errorf("evidence: %v; want the runtime's word of the first end only, and the kernel's of the last", cited)
+		}
+		return
+	}
+	t.Fatal("no story")
+}

@@ -350,6 +350,48 @@ func TestChurn(t *testing.T) {
 	}
 }
 
+// TestStuckShim stops the process between the runtime and one container: the
+// runtime can't say what that uses, and the ends of others are told in time all
+// the same, of a runtime that is well.
+func TestStuckShim(t *testing.T) {
+	d := newDaemon(t)
+	l := d.watch(func(c *cri.Config) { c.PollInterval = tapio.Duration(time.Second) })
+	stuck, config := d.pod("stuck")
+	running := make(chan error, 1)
+	go func() {
+		_, _, err := d.container(stuck, config, 0, 0, "sleep", "45")
+		running <- err
+	}()
+	await(t, 10*time.Second, "a container runs", func() bool { return len(l.of(tapio.CRIContainerStarted)) == 1 })
+	shim := exec.Command("pkill", "-STOP", "-f", "containerd-shim-runc-v2.* -id "+stuck)
+	if text, err := shim.CombinedOutput(); err != nil {
+		t.Fatalf("stop the shim: %v\n%s", err, text)
+	}
+	goOn := func() { exec.Command("pkill", "-CONT", "-f", "containerd-shim-runc-v2.* -id "+stuck).Run() }
+	defer goOn()
+	pod, config := d.pod("web-7d9f-x")
+	for i := range 4 {
+		id, status, err := d.container(pod, config, i, 0, "sh", "-c", "exit 3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.runtime.RemoveContainer(t.Context(), &runtimev1.RemoveContainerRequest{ContainerId: id}); err != nil {
+			t.Fatal(err)
+		}
+		await(t, 8*time.Second, "its end", func() bool { return len(l.of(tapio.CRIContainerFailed, tapio.CRIContainerStopped)[id]) == 1 })
+		e := l.of(tapio.CRIContainerFailed, tapio.CRIContainerStopped)[id][0]
+		t.Logf("told %s after it (%s)", e.Seen.Sub(time.Unix(0, status.FinishedAt)).Round(time.Millisecond), e.Reason)
+		time.Sleep(2 * time.Second)
+	}
+	if down := l.of(tapio.NodeRuntimeDown); len(down) > 0 {
+		t.Errorf("a runtime that is well is told to be down: %v", down)
+	}
+	goOn()
+	if err := <-running; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTypes makes the things happen that containers can go through.
 func TestTypes(t *testing.T) {
 	d := newDaemon(t)

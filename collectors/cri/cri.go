@@ -48,6 +48,9 @@ const (
 	// callTimeout bounds one question to the runtime. A busy one answers a list
 	// within a second.
 	callTimeout = 10 * time.Second
+	// statsTimeout bounds the question what containers use, which is worth less
+	// than to hear in time what becomes of them.
+	statsTimeout = 2 * time.Second
 	// rememberRemoved is how long the record of a removed container is kept:
 	// longer than any event waits.
 	rememberRemoved = 10 * time.Minute
@@ -90,6 +93,7 @@ type Collector struct {
 	conn     *grpc.ClientConn
 	metrics  *metrics
 	put      func(tapio.Observation)
+	events   chan *runtimev1.ContainerEventResponse // of the stream; nil where there is none
 
 	name     string // of the runtime: "containerd"
 	records  map[string]*record
@@ -99,8 +103,9 @@ type Collector struct {
 	listed   bool            // the first listing was told
 	changed  bool            // records came or went
 	polls    int
-	failures int // polls that failed since one succeeded
-	overflow int // containers beyond max_containers
+	lists    uint64 // listings begun
+	failures int    // polls that failed since one succeeded
+	overflow int    // containers beyond max_containers
 
 	down  atomic.Pointer[string] // why the runtime is not seen
 	index atomic.Pointer[map[string]tapio.Entity]
@@ -147,7 +152,6 @@ func (c *Collector) Find(id string) (tapio.Entity, bool) {
 // that is gone is waited for.
 func (c *Collector) Run(ctx context.Context, put func(tapio.Observation)) error {
 	c.put = put
-	var events chan *runtimev1.ContainerEventResponse
 	// The stream's reader never waits: what finds no room is made up for by a
 	// poll, which missed asks for at once.
 	missed := make(chan struct{}, 1)
@@ -159,16 +163,16 @@ func (c *Collector) Run(ctx context.Context, put func(tapio.Observation)) error 
 				c.lose(err)
 			}
 		}
-		if c.conn != nil && events == nil && c.opts.Config.EnableEvents {
-			events = make(chan *runtimev1.ContainerEventResponse, c.opts.Config.BufferSize)
-			go c.stream(ctx, events, missed)
+		if c.conn != nil && c.events == nil && c.opts.Config.EnableEvents {
+			c.events = make(chan *runtimev1.ContainerEventResponse, c.opts.Config.BufferSize)
+			go c.stream(ctx, c.events, missed)
 		}
 		if c.conn != nil {
 			c.poll(ctx)
 		}
 		for waiting := true; waiting; {
 			select {
-			case e := <-events:
+			case e := <-c.events:
 				c.take(e)
 			case <-missed:
 				waiting = false
@@ -273,7 +277,8 @@ func (c *Collector) health(what tapio.EventType, severity tapio.Severity, text s
 	c.tell(e)
 }
 
-// find brings the index up to date after records came or went.
+// find brings the index up to date after records came or went. What was removed
+// of late stands in it: the kernel's word of its end may come behind.
 func (c *Collector) find() {
 	if !c.changed {
 		return
@@ -281,9 +286,7 @@ func (c *Collector) find() {
 	c.changed = false
 	m := make(map[string]tapio.Entity, len(c.records))
 	for id, r := range c.records {
-		if r.removed.IsZero() {
-			m[id] = r.entity
-		}
+		m[id] = r.entity
 	}
 	c.index.Store(&m)
 }

@@ -39,6 +39,7 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		}
 		c.name = v.RuntimeName
 	}
+	c.lists++ // what is noted from now on may be too new for the lists
 	pods, err := c.runtime.ListPodSandbox(ctx, &runtimev1.ListPodSandboxRequest{})
 	if err != nil {
 		return fmt.Errorf("list its pods: %w", err)
@@ -48,11 +49,13 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		return fmt.Errorf("list its containers: %w", err)
 	}
 	now := utc(time.Now())
+	c.drain()
 	if c.opts.Config.EnableMetrics {
 		// Before ends are told: they say what was used last.
 		if err := c.measure(ctx); err != nil {
 			c.metrics.failed.WithLabelValues("stats").Inc()
 		}
+		c.drain()
 	}
 	here := map[string]bool{}
 	for _, p := range pods.Items {
@@ -79,17 +82,23 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		c.advance(r, answer.Status)
 	}
 	// Whatever was known before the lists were asked for and isn't in them is
-	// gone; nothing is added to the records meanwhile.
+	// gone. How it ended the stream knows better: it has until the next poll.
+	c.drain()
 	for id, r := range c.records {
-		if !here[id] && r.removed.IsZero() {
-			c.remove(r, now)
+		switch {
+		case here[id] || !r.removed.IsZero() || r.noted == c.lists:
+		case c.events != nil && r.missed.IsZero():
+			r.missed = now
+		default:
+			c.remove(r, first(r.missed, now))
 		}
 		if !r.removed.IsZero() && now.Sub(r.removed) > rememberRemoved {
 			delete(c.records, id)
+			c.changed = true
 		}
 	}
 	for id, b := range c.boxes {
-		if !here[id] && b.removed.IsZero() {
+		if !here[id] && b.removed.IsZero() && b.noted != c.lists {
 			c.unbox(b, now)
 		}
 		if !b.removed.IsZero() && now.Sub(b.removed) > rememberRemoved {
@@ -157,8 +166,19 @@ type usage struct {
 	cpu    uint64 // nanocores
 }
 
-// measure reads what the containers use.
+// drain takes in what the stream has told by now. It never waits.
+func (c *Collector) drain() {
+	for range len(c.events) { // nobody else receives
+		c.take(<-c.events)
+	}
+	c.find()
+}
+
+// measure reads what the containers use. A runtime asks each container's shim,
+// and one that is stuck would hold up the rest.
 func (c *Collector) measure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	defer cancel()
 	answer, err := c.runtime.ListContainerStats(ctx, &runtimev1.ListContainerStatsRequest{})
 	if err != nil {
 		return err
@@ -220,6 +240,16 @@ func (c *Collector) waitingSince() time.Time {
 		}
 	}
 	return since
+}
+
+// first returns the first of the times that is one.
+func first(times ...time.Time) time.Time {
+	for _, t := range times {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 func nanos(ns int64) time.Time {

@@ -33,6 +33,8 @@ type record struct {
 	again                        bool // look once more after the end: the reason may come late
 	startedAt                    time.Time
 	hurt                         time.Time // a process of it was first seen to be killed for memory, while it ran
+	noted                        uint64    // how many listings were begun before it was
+	missed                       time.Time // the first listing that it wasn't in
 	removed                      time.Time // zero while it is there
 }
 
@@ -44,6 +46,7 @@ type box struct {
 	labels  map[string]string
 	wanted  bool
 	created time.Time
+	noted   uint64 // how many listings were begun before it was
 	removed time.Time
 }
 
@@ -53,7 +56,7 @@ func (c *Collector) sandbox(id string, meta *runtimev1.PodSandboxMetadata, label
 		return
 	}
 	b := &box{
-		id: id, labels: labels, uid: meta.Uid, created: nanos(created),
+		id: id, labels: labels, uid: meta.Uid, created: nanos(created), noted: c.lists,
 		entity: tapio.Entity{Kind: tapio.KindPod, Namespace: meta.Namespace, Name: meta.Name},
 		wanted: c.opts.Config.wanted(meta.Namespace, labels),
 	}
@@ -97,7 +100,7 @@ func (c *Collector) record(id, sandbox string, meta *runtimev1.ContainerMetadata
 		name = meta.Name
 	}
 	r := &record{
-		id: id, sandbox: sandbox, uid: labels[labelUID],
+		id: id, sandbox: sandbox, uid: labels[labelUID], noted: c.lists,
 		entity: tapio.Entity{Kind: tapio.KindPod, Namespace: labels[labelNamespace], Name: labels[labelPod], Container: name},
 	}
 	c.records[id] = r
