@@ -150,11 +150,12 @@ func seenBy(s *tapio.Story, source tapio.Source, typ tapio.EventType) bool {
 }
 
 // exitSeenBy reports whether the end of a container stands on the timeline to
-// the millisecond, with all these witnesses beside it.
+// the millisecond, the first or the last of several, with all these witnesses
+// beside it.
 func exitSeenBy(s *tapio.Story, witnesses ...tapio.Source) bool {
 	return slices.ContainsFunc(s.Timeline, func(l tapio.StoryEvent) bool {
 		unseen := func(w tapio.Source) bool { return !slices.Contains(l.Witnesses, w) }
-		return l.Type == tapio.ContainerExit && l.Timestamp.Nanosecond() != 0 && !slices.ContainsFunc(witnesses, unseen)
+		return l.Type == tapio.ContainerExit && l.Timestamp.Nanosecond()+l.Last.Nanosecond() != 0 && !slices.ContainsFunc(witnesses, unseen)
 	})
 }
 
