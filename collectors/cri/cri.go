@@ -9,10 +9,13 @@
 // and may lose some, and its lists, which are slow and complete. Both end in
 // the same place: the record of each container knows which of its steps
 // (created, started, ended, removed) were told, a step is told once, in order,
-// with the runtime's own time, and what the stream lost the next poll tells. A
-// record outlives its container for ten minutes, so that a late event brings
-// nobody back. The event's ID is made of the container's, so a restarted agent
-// that tells what it finds doubles nothing.
+// with the runtime's own time, and what the stream lost the next poll tells.
+// Events are taken in while the runtime is asked, and before its lists are
+// judged; of a container that is in no list any more the stream has until the
+// next poll to say how it ended. A record outlives its container for ten
+// minutes, so that a late event brings nobody back. The event's ID is made of
+// the container's, so a restarted agent that tells what it finds doubles
+// nothing.
 //
 // What neither can show: the exit code of a container that was removed before
 // the runtime wrote the event of its end, some milliseconds after it, or, while

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/yairfalse/tapio"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimev1 "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -33,29 +34,27 @@ func (c *Collector) reconcile(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if c.name == "" {
-		v, err := c.runtime.Version(ctx, &runtimev1.VersionRequest{})
+		v, err := ask(ctx, c, c.runtime.Version, &runtimev1.VersionRequest{})
 		if err != nil {
 			return fmt.Errorf("ask for its version: %w", err)
 		}
 		c.name = v.RuntimeName
 	}
 	c.lists++ // what is noted from now on may be too new for the lists
-	pods, err := c.runtime.ListPodSandbox(ctx, &runtimev1.ListPodSandboxRequest{})
+	pods, err := ask(ctx, c, c.runtime.ListPodSandbox, &runtimev1.ListPodSandboxRequest{})
 	if err != nil {
 		return fmt.Errorf("list its pods: %w", err)
 	}
-	containers, err := c.runtime.ListContainers(ctx, &runtimev1.ListContainersRequest{})
+	containers, err := ask(ctx, c, c.runtime.ListContainers, &runtimev1.ListContainersRequest{})
 	if err != nil {
 		return fmt.Errorf("list its containers: %w", err)
 	}
 	now := utc(time.Now())
-	c.drain()
 	if c.opts.Config.EnableMetrics {
 		// Before ends are told: they say what was used last.
 		if err := c.measure(ctx); err != nil {
 			c.metrics.failed.WithLabelValues("stats").Inc()
 		}
-		c.drain()
 	}
 	here := map[string]bool{}
 	for _, p := range pods.Items {
@@ -72,7 +71,7 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		if !r.due(l.State) && c.polls%recheck != 0 {
 			continue
 		}
-		answer, err := c.runtime.ContainerStatus(ctx, &runtimev1.ContainerStatusRequest{ContainerId: l.Id})
+		answer, err := ask(ctx, c, c.runtime.ContainerStatus, &runtimev1.ContainerStatusRequest{ContainerId: l.Id})
 		if status.Code(err) == codes.NotFound {
 			continue // removed since: the next poll tells
 		}
@@ -166,12 +165,33 @@ type usage struct {
 	cpu    uint64 // nanocores
 }
 
+// ask asks the runtime and takes in what its stream tells meanwhile: a slow
+// answer holds nothing up.
+func ask[Q, A any](ctx context.Context, c *Collector, call func(context.Context, Q, ...grpc.CallOption) (A, error), question Q) (A, error) {
+	type outcome struct {
+		answer A
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		answer, err := call(ctx, question)
+		done <- outcome{answer, err}
+	}()
+	for {
+		select {
+		case e := <-c.events:
+			c.take(e)
+		case o := <-done:
+			return o.answer, o.err
+		}
+	}
+}
+
 // drain takes in what the stream has told by now. It never waits.
 func (c *Collector) drain() {
 	for range len(c.events) { // nobody else receives
 		c.take(<-c.events)
 	}
-	c.find()
 }
 
 // measure reads what the containers use. A runtime asks each container's shim,
@@ -179,7 +199,7 @@ func (c *Collector) drain() {
 func (c *Collector) measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
-	answer, err := c.runtime.ListContainerStats(ctx, &runtimev1.ListContainerStatsRequest{})
+	answer, err := ask(ctx, c, c.runtime.ListContainerStats, &runtimev1.ListContainerStatsRequest{})
 	if err != nil {
 		return err
 	}
@@ -199,7 +219,7 @@ func (c *Collector) measure(ctx context.Context) error {
 // compareImages tells the images that came since the last poll, and how long at
 // most that took: since the oldest sandbox that still waits for a container.
 func (c *Collector) compareImages(ctx context.Context, now time.Time) error {
-	answer, err := c.images.ListImages(ctx, &runtimev1.ListImagesRequest{})
+	answer, err := ask(ctx, c, c.images.ListImages, &runtimev1.ListImagesRequest{})
 	if err != nil {
 		return fmt.Errorf("list its images: %w", err)
 	}
