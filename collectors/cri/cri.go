@@ -37,6 +37,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -104,14 +105,15 @@ type Collector struct {
 	usage    map[string]usage
 	pulled   map[string]bool // images that are there
 	listed   bool            // the first listing was told
-	changed  bool            // records came or went
 	polls    int
 	lists    uint64 // listings begun
 	failures int    // polls that failed since one succeeded
 	overflow int    // containers beyond max_containers
 
-	down  atomic.Pointer[string] // why the runtime is not seen
-	index atomic.Pointer[map[string]tapio.Entity]
+	down atomic.Pointer[string] // why the runtime is not seen
+
+	naming sync.RWMutex
+	named  map[string]tapio.Entity // by container ID, of every record
 }
 
 // New makes a Collector. It does not wait for the runtime: Run does.
@@ -121,7 +123,7 @@ func New(o Options) (*Collector, error) {
 	}
 	c := &Collector{
 		opts: o, metrics: newMetrics(),
-		records: map[string]*record{}, boxes: map[string]*box{}, usage: map[string]usage{}, pulled: map[string]bool{},
+		records: map[string]*record{}, boxes: map[string]*box{}, usage: map[string]usage{}, pulled: map[string]bool{}, named: map[string]tapio.Entity{},
 	}
 	if o.Registerer != nil {
 		if err := o.Registerer.Register(c.metrics); err != nil {
@@ -144,11 +146,10 @@ func (c *Collector) Lacking() string {
 // Find returns the pod and container that the runtime knows under a container
 // ID (64 hexadecimal digits), for collectors that see cgroups only.
 func (c *Collector) Find(id string) (tapio.Entity, bool) {
-	if m := c.index.Load(); m != nil {
-		e, ok := (*m)[id]
-		return e, ok
-	}
-	return tapio.Entity{}, false
+	c.naming.RLock()
+	defer c.naming.RUnlock()
+	e, ok := c.named[id]
+	return e, ok
 }
 
 // Run tells what the runtime does until ctx ends. put must not wait. A runtime
@@ -280,16 +281,14 @@ func (c *Collector) health(what tapio.EventType, severity tapio.Severity, text s
 	c.tell(e)
 }
 
-// find brings the index up to date after records came or went. What was removed
-// of late stands in it: the kernel's word of its end may come behind.
-func (c *Collector) find() {
-	if !c.changed {
+// setName notes or, with no entity, forgets whose container an ID is. What was
+// removed of late keeps its name: the kernel's word of its end may come behind.
+func (c *Collector) setName(id string, entity *tapio.Entity) {
+	c.naming.Lock()
+	defer c.naming.Unlock()
+	if entity == nil {
+		delete(c.named, id)
 		return
 	}
-	c.changed = false
-	m := make(map[string]tapio.Entity, len(c.records))
-	for id, r := range c.records {
-		m[id] = r.entity
-	}
-	c.index.Store(&m)
+	c.named[id] = *entity
 }

@@ -93,7 +93,7 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		}
 		if !r.removed.IsZero() && now.Sub(r.removed) > rememberRemoved {
 			delete(c.records, id)
-			c.changed = true
+			c.setName(id, nil)
 		}
 	}
 	for id, b := range c.boxes {
@@ -105,7 +105,6 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		}
 	}
 	c.metrics.containers.Set(float64(len(containers.Containers)))
-	c.find()
 	return c.compareImages(ctx, now)
 }
 
@@ -122,7 +121,6 @@ func (c *Collector) take(e *runtimev1.ContainerEventResponse) {
 			}
 		}
 	}
-	defer c.find()
 	r := c.records[e.ContainerId]
 	switch e.ContainerEventType {
 	case runtimev1.ContainerEventType_CONTAINER_STARTED_EVENT:

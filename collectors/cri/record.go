@@ -104,7 +104,7 @@ func (c *Collector) record(id, sandbox string, meta *runtimev1.ContainerMetadata
 		entity: tapio.Entity{Kind: tapio.KindPod, Namespace: labels[labelNamespace], Name: labels[labelPod], Container: name},
 	}
 	c.records[id] = r
-	c.changed = true
+	c.setName(id, &r.entity)
 	return r
 }
 
@@ -212,7 +212,6 @@ func (c *Collector) ending(e *tapio.Event, r *record, s *runtimev1.ContainerStat
 // saw it.
 func (c *Collector) remove(r *record, when time.Time) {
 	r.removed = when
-	c.changed = true
 	if r.started {
 		c.unseenEnd(r, when)
 	}
