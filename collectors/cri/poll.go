@@ -31,8 +31,6 @@ func (c *Collector) poll(ctx context.Context) {
 }
 
 func (c *Collector) reconcile(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	if c.name == "" {
 		v, err := ask(ctx, c, c.runtime.Version, &runtimev1.VersionRequest{})
 		if err != nil {
@@ -166,6 +164,8 @@ type usage struct {
 // ask asks the runtime and takes in what its stream tells meanwhile: a slow
 // answer holds nothing up.
 func ask[Q, A any](ctx context.Context, c *Collector, call func(context.Context, Q, ...grpc.CallOption) (A, error), question Q) (A, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	type outcome struct {
 		answer A
 		err    error
