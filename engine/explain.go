@@ -71,7 +71,7 @@ func (e *Engine) accountsFor(parent *incident, ev *tapio.Event) bool {
 	reached := e.calls(parent, cause, ev) || slices.ContainsFunc(parent.chosen.Template.Explains, func(x tapio.Explanation) bool {
 		return x.Symptom == string(ev.Type) && e.reaches(parent, x.Over, ev)
 	})
-	return reached && !ev.Time.Before(parent.onset.Add(-slack))
+	return reached && !ev.Time.Before(parent.onset.Add(-slack)) && !e.afterwards(parent, ev)
 }
 
 // ofAnother reports whether the event is about a pod on another node.

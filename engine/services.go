@@ -63,6 +63,10 @@ func (e *Engine) serviceFact(svc tapio.Entity) *tapio.Event {
 	if len(e.recent[svc]) > 0 {
 		return nil // its loss was watched
 	}
+	if !s.Listed && e.allStart(pods) {
+		e.services[svc] = e.now.Add(serviceSettle) // it has lost nobody yet
+		return nil
+	}
 	ev.Type = tapio.EndpointsRemoved
 	ev.Message = fmt.Sprintf("found with %d pods behind it, none of them ready", len(pods))
 	ev.Attrs[tapio.AttrReadyAfter] = "0"
@@ -72,6 +76,31 @@ func (e *Engine) serviceFact(svc tapio.Entity) *tapio.Event {
 		}
 	}
 	return ev
+}
+
+// startGrace is how long the pods behind a Service may take to become ready for
+// the first time.
+const startGrace = 2 * time.Minute
+
+// allStart reports whether all the pods are young and were never ready.
+func (e *Engine) allStart(pods []*tapio.State) bool {
+	return !slices.ContainsFunc(pods, func(p *tapio.State) bool { return !e.graph.Starting(p.Entity, e.now, startGrace) })
+}
+
+// afterwards reports whether the event came when the Service whose loss of
+// endpoints the parent tells had some again: who cannot reach it then has
+// another reason.
+func (e *Engine) afterwards(parent *incident, ev *tapio.Event) bool {
+	svc := parent.subject
+	if svc.Kind != tapio.KindService || !parent.chosen.Template.IsSymptom() || !e.graph.Health(svc).Healthy {
+		return false
+	}
+	for _, back := range slices.Backward(e.recent[svc]) {
+		if back.Type == tapio.EndpointsAdded && worthALine(back) {
+			return ev.Time.After(back.Time.Add(serviceSettle))
+		}
+	}
+	return false
 }
 
 // nearest names the workload that a selector which takes in nothing most
