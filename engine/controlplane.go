@@ -178,6 +178,14 @@ const unreachable = "Unreachable"
 // counted as having happened meanwhile: watches are taken up again within 30 s.
 const findingsAfter = 45 * time.Second
 
+// foundBefore is how long before the API server is found well again what its
+// watches bring is counted so too: it is looked at every 10 s, and one look may
+// have waited in vain.
+const foundBefore = 20 * time.Second
+
+// maxEarly bounds the events that wait for that.
+const maxEarly = 500
+
 // maxMeanwhile bounds the lines that an outage adds to a story's timeline.
 const maxMeanwhile = 12
 
@@ -186,6 +194,7 @@ type outage struct {
 	back   time.Time // when it was reached again; zero while it is not
 	counts map[tapio.EventType]int
 	lines  int
+	early  []*tapio.Event // what came since its watches are back, and nobody has found it well yet
 }
 
 // meanwhile notes what happened while the API server could not be reached: it
@@ -212,19 +221,40 @@ func (e *Engine) meanwhile(ev *tapio.Event) {
 		}
 		if ev.Type == tapio.APIServerHealthy {
 			o.back = ev.Time
+			for _, x := range o.early {
+				if ev.Seen.Sub(x.Seen) <= foundBefore {
+					e.found(inc, x)
+				}
+			}
+			o.early = nil
 			continue
 		}
-		if o.back.IsZero() || ev.Source != tapio.SourceKubernetes || happenedWord(ev.Type, 1) == "" || !worthALine(ev) ||
-			ev.Time.Before(inc.onset) || ev.Time.After(o.back.Add(findingsAfter)) || ev.Seen.After(o.back.Add(findingsAfter)) || inc.counted[ev.ID] {
+		if ev.Source != tapio.SourceKubernetes || happenedWord(ev.Type, 1) == "" || !worthALine(ev) || ev.Time.Before(inc.onset) {
 			continue
 		}
-		o.counts[ev.Type]++
-		if o.lines < maxMeanwhile {
-			o.lines++
-			e.record(inc, ev, tapio.RoleEffect)
+		if o.back.IsZero() {
+			if len(o.early) == maxEarly {
+				o.early = o.early[1:]
+			}
+			o.early = append(o.early, ev)
+			continue
 		}
-		inc.counted[ev.ID] = true
+		e.found(inc, ev)
 	}
+}
+
+// found counts what happened while the API server could not be reached.
+func (e *Engine) found(inc *incident, ev *tapio.Event) {
+	o := inc.outage
+	if inc.counted[ev.ID] || ev.Time.After(o.back.Add(findingsAfter)) || ev.Seen.After(o.back.Add(findingsAfter)) {
+		return
+	}
+	o.counts[ev.Type]++
+	if o.lines < maxMeanwhile {
+		o.lines++
+		e.record(inc, ev, tapio.RoleEffect)
+	}
+	inc.counted[ev.ID] = true
 }
 
 // lostAPI reports whether the incident is about an API server that can't be
