@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -87,7 +88,7 @@ func (c *Collector) reconcile(ctx context.Context) error {
 		case c.events != nil && r.missed.IsZero():
 			r.missed = now
 		default:
-			c.remove(r, first(r.missed, now))
+			c.remove(r, cmp.Or(r.missed, now))
 		}
 		if !r.removed.IsZero() && now.Sub(r.removed) > rememberRemoved {
 			delete(c.records, id)
@@ -258,16 +259,6 @@ func (c *Collector) waitingSince() time.Time {
 		}
 	}
 	return since
-}
-
-// first returns the first of the times that is one.
-func first(times ...time.Time) time.Time {
-	for _, t := range times {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return time.Time{}
 }
 
 func nanos(ns int64) time.Time {
