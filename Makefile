@@ -132,7 +132,7 @@ storm: ## 300 stories in a minute: messages sent, the channels' rate, how long u
 	go test ./bot -run '^TestStormOf300$$' -count 1 -v
 
 .PHONY: pictures
-pictures: ## render every kind of message and the demo page to out/pictures; needs Node and Chromium
+pictures: ## render every kind of message and the demo page to out/pictures; needs Node, Chromium and fonts (fonts-liberation, fonts-noto-color-emoji)
 	deploy/pictures/render
 
 .PHONY: slack-types
