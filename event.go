@@ -186,7 +186,9 @@ func (e *Event) SetID() {
 		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s", e.Type, e.Entity, e.Attrs[AttrUID], e.Attrs[AttrRevision])
 	default:
 		fmt.Fprintf(h, "%s\x00%s\x00%d\x00%s\x00%s\x00%d\x00%s", e.Type, e.Entity, e.Time.UnixMicro(), e.Reason, e.Message, e.Count, e.Attrs[AttrUID])
-		if e.Source == SourceControlPlane { // two members may fail in the same words at once
+		// Two members may fail in the same words at once; who a pod had to go for
+		// may be known only later.
+		if e.Source == SourceControlPlane || e.Type == PodPreempted {
 			fmt.Fprintf(h, "\x00%s", e.Attrs[AttrObject])
 		}
 	}

@@ -21,10 +21,6 @@ const (
 	verdictFor = 10 * time.Second
 )
 
-// maxGone bounds the pods that were preempted before anything else was known of
-// them.
-const maxGone = 1000
-
 // blocked is a pod to look at: since what was said of it, and when.
 type blocked struct {
 	at    time.Time
@@ -98,7 +94,7 @@ func (e *Engine) checkBlocked(now time.Time) []tapio.Story {
 	slices.SortFunc(due, tapio.Entity.Compare)
 	e.nodes = nil
 	defer func() { e.nodes = nil }()
-	var out []tapio.Story
+	out := e.checkNamed()
 	for _, pod := range due {
 		ev := e.blocked[pod].event
 		delete(e.blocked, pod)

@@ -14,7 +14,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/yairfalse/tapio"
@@ -93,11 +92,11 @@ type Engine struct {
 	emptied  map[string]time.Time     // by node: when the last pod was deleted there
 	judged   map[tapio.Entity]judged  // verdicts on workloads' pods that were given lately
 	nodes    []placement.Node         // for the pods that are looked at now
-	// What was last said of pods without a node, of claims without a volume, and
-	// of pods that were preempted and are gone.
-	unscheduled, claimSaid, gone map[tapio.Entity]*tapio.Event
-	past                         map[tapio.Entity][]pastStory
-	gaps                         []tapio.Gap
+	// What was last said of pods without a node and of claims without a volume.
+	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
+	preemptions            preemptions
+	past                   map[tapio.Entity][]pastStory
+	gaps                   []tapio.Gap
 	// unchecked holds what is to be compared with what it names, and when;
 	// standing what contradicts what, by the entity that was compared.
 	unchecked map[tapio.Entity]time.Time
@@ -187,7 +186,7 @@ func assemble(o Options, templates map[string]*diagnosis.Template) *Engine {
 		judged:    map[tapio.Entity]judged{},
 
 		unscheduled: map[tapio.Entity]*tapio.Event{},
-		gone:        map[tapio.Entity]*tapio.Event{},
+		preemptions: newPreemptions(),
 		unstarted:   map[tapio.Entity]time.Time{},
 		pulls:       map[tapio.Entity]*pull{},
 		claimSaid:   map[tapio.Entity]*tapio.Event{},
@@ -302,7 +301,7 @@ func (e *Engine) tidy(now time.Time) {
 	e.tidied = now
 	e.tidyStanding()
 	e.tidyPulls()
-	maps.DeleteFunc(e.gone, func(_ tapio.Entity, ev *tapio.Event) bool { return now.Sub(ev.Seen) > eventMemory })
+	e.preemptions.tidy(now)
 	e.witnessed.tidy(now)
 	e.graph.Forget(now)
 	e.matcher.Forget(now)
@@ -347,6 +346,7 @@ func (e *Engine) observeState(s *tapio.State) {
 	e.recheck(s, old)
 	if s.Entity.Kind == tapio.KindPod {
 		e.noteStart(s)
+		e.namePreemptor(s)
 	}
 	switch {
 	case s.Deleted:

@@ -13,13 +13,11 @@ import (
 )
 
 var (
-	limited     = regexp.MustCompile(`(maximum|minimum) (\S+) usage per (\w+) is ([^,.\]\s]+)`)
-	ratio       = regexp.MustCompile(`(\S+) max limit to request ratio per (\w+) is ([^,\]\s]+)`)
-	denied      = regexp.MustCompile(`admission webhook "([^"]+)" denied the request`)
-	policy      = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'`)
-	uncallable  = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
-	preemptor   = regexp.MustCompile(`(?i)preempted by (?:a )?pod ([0-9a-f]{8}-[0-9a-f-]{27})`)
-	preemptedBy = regexp.MustCompile(`(?i)preempted by (?:pod )?([a-z0-9.-]+)/([a-z0-9.-]+)`)
+	limited    = regexp.MustCompile(`(maximum|minimum) (\S+) usage per (\w+) is ([^,.\]\s]+)`)
+	ratio      = regexp.MustCompile(`(\S+) max limit to request ratio per (\w+) is ([^,\]\s]+)`)
+	denied     = regexp.MustCompile(`admission webhook "([^"]+)" denied the request`)
+	policy     = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'`)
+	uncallable = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
 )
 
 // refused derives from a refusal which object refuses, where the message names
@@ -115,64 +113,6 @@ func (e *Engine) webhook(name string) obstacle {
 		}
 	}
 	return obstacle{kind: tapio.KindValidatingWebhook, object: name}
-}
-
-// preempted tells of the workload of a pod that had to go. Of one that is gone
-// for so long that nothing but its name is known, its successor tells.
-func (e *Engine) preempted(ev *tapio.Event) []tapio.Story {
-	if e.graph.State(ev.Entity) != nil {
-		return e.derive(tapio.PodPreempted, e.graph.Workload(ev.Entity), ev, e.preemptor(ev))
-	}
-	set := setOf(ev.Entity)
-	if len(e.gone) < maxGone {
-		e.gone[set] = ev
-	}
-	for pod, said := range e.unscheduled {
-		if setOf(pod) == set {
-			e.blocked[pod] = blocked{e.now.Add(blockSettle), said}
-		}
-	}
-	return nil
-}
-
-// succeeds tells of a preemption, where the pod that finds no place is in the
-// place of one that had to go.
-func (e *Engine) succeeds(pod tapio.Entity) []tapio.Story {
-	ev, s := e.gone[setOf(pod)], e.graph.State(pod)
-	if ev == nil || s == nil || s.Pod == nil || s.Pod.Scheduled {
-		return nil
-	}
-	delete(e.gone, setOf(pod))
-	return e.derive(tapio.PodPreempted, e.graph.Workload(pod), ev, e.preemptor(ev))
-}
-
-// setOf is what pods share that one controller has made: it names them after
-// itself and five letters.
-func setOf(pod tapio.Entity) tapio.Entity {
-	pod = pod.Object()
-	if at := len(pod.Name) - 6; at > 0 && pod.Name[at] == '-' {
-		pod.Name = pod.Name[:at]
-	}
-	return pod
-}
-
-// preemptor names the pod that a pod had to go for.
-func (e *Engine) preemptor(ev *tapio.Event) obstacle {
-	o := obstacle{reason: "Preempted", detail: ev.Message}
-	if kind, rest, ok := strings.Cut(ev.Attrs[tapio.AttrRelated], "/"); ok && kind == string(tapio.KindPod) {
-		o.kind, o.object = tapio.KindPod, rest
-		return o
-	}
-	if m := preemptor.FindStringSubmatch(ev.Message); m != nil {
-		if p := e.graph.PodByUID(m[1]); !p.IsZero() {
-			o.kind, o.object = tapio.KindPod, p.Namespace+"/"+p.Name
-		}
-		return o
-	}
-	if m := preemptedBy.FindStringSubmatch(ev.Message); m != nil {
-		o.kind, o.object = tapio.KindPod, m[1]+"/"+m[2]
-	}
-	return o
 }
 
 // refusesClaim names a quota of the namespace that leaves no room for another
