@@ -159,6 +159,8 @@ func (e *Engine) hear(ev *tapio.Event) {
 	switch {
 	case ev.Type == tapio.PodScheduled:
 		e.spoke(e.schedulerOf(ev.Entity), ev.Time)
+	case ev.Type == tapio.PodUnschedulable:
+		delete(w.unseen, ev.Entity.Object())
 	case ev.Type != tapio.KubernetesEvent:
 	case ev.Entity.Kind == tapio.KindPod && (ev.Reason == "Scheduled" || ev.Reason == "FailedScheduling" || ev.Reason == "Preempted"):
 		e.spoke(e.schedulerOf(ev.Entity), ev.Time)

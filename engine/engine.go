@@ -95,6 +95,7 @@ type Engine struct {
 	// What was last said of pods without a node and of claims without a volume.
 	unscheduled, claimSaid map[tapio.Entity]*tapio.Event
 	preemptions            preemptions
+	early                  []early
 	past                   map[tapio.Entity][]pastStory
 	gaps                   []tapio.Gap
 	// unchecked holds what is to be compared with what it names, and when;
@@ -208,10 +209,9 @@ func (e *Engine) Observe(o *tapio.Observation) ([]tapio.Story, []tapio.Want) {
 	case o.State != nil:
 		e.observeState(o.State)
 		e.attend(o.State)
-	case o.Event != nil:
-		e.hear(o.Event)
-		e.meanwhile(o.Event)
-		out = append(out, e.observeEvent(e.webhookNamed(o.Event))...)
+		out = append(out, e.arrived(o.State.Entity)...)
+	case o.Event != nil && !e.isEarly(o.Event):
+		out = append(out, e.takeIn(o.Event)...)
 	case o.Gap != nil:
 		out = append(out, e.observeGap(*o.Gap)...)
 	}
@@ -230,6 +230,7 @@ func (e *Engine) Flush(now time.Time) []tapio.Story {
 	e.advance(now)
 	e.flushing = true
 	defer func() { e.flushing = false }()
+	e.checkEarly(e.now.Add(time.Hour))
 	e.checkServices(e.now.Add(time.Hour))
 	e.checkBlocked(e.now.Add(time.Hour))
 	e.checkDrains(e.now.Add(time.Hour))
@@ -282,7 +283,7 @@ func (e *Engine) advance(now time.Time) []tapio.Story {
 	for !e.next.After(now) {
 		at := e.next
 		e.next = at.Add(time.Second)
-		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && len(e.unstarted) == 0 && len(e.pulls) == 0 && e.control.idle() {
+		if len(e.live) == 0 && len(e.services) == 0 && len(e.blocked) == 0 && len(e.drains) == 0 && len(e.unchecked) == 0 && len(e.unstarted) == 0 && len(e.pulls) == 0 && len(e.early) == 0 && e.control.idle() {
 			// Nothing can change until something is observed.
 			e.next = now.Truncate(time.Second).Add(time.Second)
 			break

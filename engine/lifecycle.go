@@ -13,7 +13,8 @@ import (
 
 // evaluate looks at every live incident at one moment.
 func (e *Engine) evaluate(at time.Time) []tapio.Story {
-	out := e.checkServices(at)
+	out := e.checkEarly(at)
+	out = append(out, e.checkServices(at)...)
 	out = append(out, e.checkBlocked(at)...)
 	out = append(out, e.checkDrains(at)...)
 	out = append(out, e.checkStarts(at)...)
