@@ -272,6 +272,11 @@ func (t *teller) recording(file string, n *narrate.Narrator, objects *score.Obje
 	if !ok {
 		h = header(t.config, t.config.Cluster)
 	}
+	return t.replay(r, h, n, objects)
+}
+
+// replay tells what is read of a recording with that header.
+func (t *teller) replay(r steps, h recording.Header, n *narrate.Narrator, objects *score.Objects) (stories []tapio.Story, notes []string, err error) {
 	e, err := t.again(h)
 	if err != nil {
 		return nil, nil, err
