@@ -101,6 +101,23 @@ func (e *Engine) failed(ev *tapio.Event, c *tapio.ContainerState) bool {
 	return false
 }
 
+// explainsEnd reports whether the event holds the words of a container whose
+// failure a story cites: the pod may have gone before its log came.
+func (e *Engine) explainsEnd(ev *tapio.Event) bool {
+	if ev.Type != tapio.ContainerLog && ev.Type != tapio.AppError {
+		return false
+	}
+	failed := func(x *tapio.Event) bool { return x.Type == tapio.ContainerExit && x.Entity == ev.Entity }
+	return slices.ContainsFunc(e.live, func(inc *incident) bool {
+		for _, f := range inc.findings {
+			if slices.ContainsFunc(f.Evidence, failed) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // standing are the classes of errors that last until somebody mends them,
 // whoever the peer is.
 var standing = []applog.Class{

@@ -468,7 +468,7 @@ func (e *Engine) expected(ev *tapio.Event) bool {
 	}
 	if s := e.graph.State(ev.Entity); s != nil && s.Pod != nil && ev.Type != tapio.PodEvicted && ev.Reason != "Preempted" {
 		// What happens to a pod on its way out is part of its going.
-		return s.Pod.Terminating || s.Pod.Phase == "Succeeded" || !e.graph.Exists(ev.Entity)
+		return (s.Pod.Terminating || s.Pod.Phase == "Succeeded" || !e.graph.Exists(ev.Entity)) && !e.explainsEnd(ev)
 	}
 	return false
 }
