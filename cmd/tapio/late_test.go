@@ -21,9 +21,9 @@ import (
 )
 
 // TestLateWatches replays every recorded case with each watch late by its own
-// time of up to 2 s, as watches are under load, and each log by as much again. What is told first is right all
-// the same. A case may be left untold where its recording ends between two
-// crashes: these are counted.
+// time of up to 2 s, as watches are under load, and each log by as much again.
+// What is told first is right all the same. A case may be left untold where its
+// recording ends between two crashes: these are counted.
 func TestLateWatches(t *testing.T) {
 	const most = 2 * time.Second
 	list, _, err := cases.Find([]string{"../../deploy/corpus/recordings"})
