@@ -25,7 +25,7 @@ func TestOfficialClients(t *testing.T) {
 	srv := httptest.NewServer(w.Handler())
 	defer srv.Close()
 	defer w.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 
 	free, err := net.Listen("tcp", "127.0.0.1:0")
