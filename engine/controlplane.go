@@ -183,18 +183,18 @@ const findingsAfter = 45 * time.Second
 // have waited in vain.
 const foundBefore = 20 * time.Second
 
-// maxEarly bounds the events that wait for that.
-const maxEarly = 500
+// maxUncounted bounds the events that wait for that.
+const maxUncounted = 500
 
 // maxMeanwhile bounds the lines that an outage adds to a story's timeline.
 const maxMeanwhile = 12
 
 // outage is a time without the API server.
 type outage struct {
-	back   time.Time // when it was reached again; zero while it is not
-	counts map[tapio.EventType]int
-	lines  int
-	early  []*tapio.Event // what came since its watches are back, and nobody has found it well yet
+	back      time.Time // when it was reached again; zero while it is not
+	counts    map[tapio.EventType]int
+	lines     int
+	uncounted []*tapio.Event // what came since its watches are back, and nobody has found it well yet
 }
 
 // meanwhile notes what happened while the API server could not be reached: it
@@ -221,22 +221,22 @@ func (e *Engine) meanwhile(ev *tapio.Event) {
 		}
 		if ev.Type == tapio.APIServerHealthy {
 			o.back = ev.Time
-			for _, x := range o.early {
+			for _, x := range o.uncounted {
 				if ev.Seen.Sub(x.Seen) <= foundBefore {
 					e.found(inc, x)
 				}
 			}
-			o.early = nil
+			o.uncounted = nil
 			continue
 		}
 		if ev.Source != tapio.SourceKubernetes || happenedWord(ev.Type, 1) == "" || !worthALine(ev) || ev.Time.Before(inc.onset) {
 			continue
 		}
 		if o.back.IsZero() {
-			if len(o.early) == maxEarly {
-				o.early = o.early[1:]
+			if len(o.uncounted) == maxUncounted {
+				o.uncounted = o.uncounted[1:]
 			}
-			o.early = append(o.early, ev)
+			o.uncounted = append(o.uncounted, ev)
 			continue
 		}
 		e.found(inc, ev)

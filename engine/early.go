@@ -12,8 +12,8 @@ const (
 	// Events and objects are watched apart, and without the object nobody knows
 	// whose failure it is.
 	earlyFor = 5 * time.Second
-	// maxWaiting bounds the Events that wait. Beyond it none does.
-	maxWaiting = 1000
+	// maxEarly bounds the Events that wait. Beyond it none does.
+	maxEarly = 1000
 )
 
 // early is an Event about an object that was not known when it came.
@@ -26,7 +26,7 @@ type early struct {
 // keeps it if so.
 func (e *Engine) isEarly(ev *tapio.Event) bool {
 	switch {
-	case ev.Type != tapio.KubernetesEvent || ev.Listed || len(e.early) >= maxWaiting:
+	case ev.Type != tapio.KubernetesEvent || ev.Listed || len(e.early) >= maxEarly:
 		return false
 	case ev.Entity.Kind != tapio.KindPod && ev.Entity.Kind != tapio.KindReplicaSet && ev.Entity.Kind != tapio.KindJob:
 		return false // it stands for itself, whatever its object says

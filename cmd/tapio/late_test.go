@@ -1,11 +1,10 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -76,19 +75,17 @@ func TestLateWatches(t *testing.T) {
 	}
 }
 
-func tellLate(t *teller, c cases.Case, n *narrate.Narrator, seed uint64, most time.Duration) (v score.Verdict, err error) {
-	r, err := recording.Open(c.Recording)
+func tellLate(t *teller, c cases.Case, n *narrate.Narrator, seed uint64, most time.Duration) (score.Verdict, error) {
+	data, err := os.ReadFile(c.Recording)
 	if err != nil {
-		return v, err
+		return score.Verdict{}, err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	h, _ := r.Header()
-	late, err := delay(r, c.Name, seed, most)
+	f, err := readFilm(data)
 	if err != nil {
-		return v, err
+		return score.Verdict{}, err
 	}
 	objects := score.NewObjects()
-	stories, _, err := t.replay(late, h, n, objects)
+	stories, _, err := t.replay(delay(f.steps, c.Name, seed, most), f.header, n, objects)
 	return score.Judge(score.Result{Case: c, Stories: stories, Objects: objects}), err
 }
 
@@ -104,38 +101,32 @@ func (d *delayed) Next() (recording.Step, error) {
 	return step, nil
 }
 
-// delay reads all steps and lets each watch be late by a time of its own.
-func delay(r steps, name string, seed uint64, most time.Duration) (*delayed, error) {
-	var out delayed
-	for {
-		step, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
+// delay lets each watch be late by a time of its own.
+func delay(steps []recording.Step, name string, seed uint64, most time.Duration) *delayed {
+	out := delayed(slices.Clone(steps))
+	for i, step := range out {
+		o := step.Observation
+		if o == nil || o.Gap != nil {
+			continue
 		}
-		if err != nil {
-			return nil, err
+		sum := fnv.New64()
+		_, _ = io.WriteString(sum, name+"\x00"+watchOf(o))
+		rng := rand.New(rand.NewPCG(seed, sum.Sum64()))
+		by := time.Duration(rng.Int64N(int64(most)))
+		if o.Event != nil && o.Event.Type == tapio.ContainerLog {
+			by += time.Duration(rng.Int64N(int64(most)))
 		}
-		if o := step.Observation; o != nil && o.Gap == nil {
-			sum := fnv.New64()
-			_, _ = io.WriteString(sum, name+"\x00"+watchOf(o))
-			rng := rand.New(rand.NewPCG(seed, sum.Sum64()))
-			by := time.Duration(rng.Int64N(int64(most)))
-			if o.Event != nil && o.Event.Type == tapio.ContainerLog {
-				by += time.Duration(rng.Int64N(int64(most)))
-			}
-			late := *o
-			late.Time = o.Time.Add(by)
-			if o.Event != nil {
-				ev := *o.Event
-				ev.Seen = ev.Seen.Add(by)
-				late.Event = &ev
-			}
-			step = recording.Step{Time: late.Time, Observation: &late}
+		late := *o
+		late.Time = o.Time.Add(by)
+		if o.Event != nil {
+			ev := *o.Event
+			ev.Seen = ev.Seen.Add(by)
+			late.Event = &ev
 		}
-		out = append(out, step)
+		out[i] = recording.Step{Time: late.Time, Observation: &late}
 	}
-	slices.SortStableFunc(out, func(a, b recording.Step) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) })
-	return &out, nil
+	slices.SortStableFunc(out, func(a, b recording.Step) int { return a.Time.Compare(b.Time) })
+	return &out
 }
 
 // watchOf names what an observation comes by: the watch of its kind, that of the
